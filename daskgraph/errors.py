@@ -1,0 +1,389 @@
+"""Every error daskgraph raises on purpose: one class per cause, one line per message.
+
+A message says what was given, what is allowed and, where known, what to do. The fields stay readable as
+attributes, and every error survives pickling, since errors travel between processes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, ClassVar
+
+
+class DaskgraphError(Exception):
+    """Base of all errors raised on purpose."""
+
+    exit_status: ClassVar[int] = 1
+    """What the command line exits with."""
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # The default would call the class with `args`, which lacks whatever was given by keyword.
+        if not is_dataclass(self):
+            return type(self), self.args
+        return type(self), tuple(getattr(self, field.name) for field in fields(self))
+
+
+class UsageError(DaskgraphError):
+    """The request itself is wrong: nothing was started."""
+
+    exit_status = 2
+
+
+def nearest_name(name: str, known: Sequence[str]) -> str | None:
+    """Return the known name that `name` was probably meant to be, or None."""
+    from difflib import get_close_matches
+
+    folded = {candidate.casefold(): candidate for candidate in known}
+    matches = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.6)
+    return folded[matches[0]] if matches else None
+
+
+def suggestion(name: str, known: Sequence[str]) -> str:
+    """Return "did you mean …?" where a known name is near, else the list of known names."""
+    nearest = nearest_name(name, known)
+    if nearest is not None:
+        return f"did you mean {nearest!r}?"
+    return f"known are: {', '.join(known)}" if known else "none is known"
+
+
+# ---- Config ----------------------------------------------------------------------------------------------
+
+
+class ConfigError(UsageError):
+    """The config is wrong."""
+
+
+@dataclass(eq=False)
+class UnknownKeyError(ConfigError):
+    """A key that does not exist, usually misspelt."""
+
+    path: str
+    """Dotted path of the key."""
+    nearest: str | None
+    """Dotted path of the key that was probably meant."""
+    known: tuple[str, ...] = ()
+    """Names allowed in that place."""
+
+    def __str__(self) -> str:
+        if self.nearest is not None:
+            return f"config: unknown key {self.path}; did you mean {self.nearest}?"
+        return f"config: unknown key {self.path}; known here are: {', '.join(self.known)}"
+
+
+@dataclass(eq=False)
+class ConfigValueError(ConfigError):
+    """A key has a value that is not allowed."""
+
+    path: str
+    """Dotted path of the key."""
+    given: object
+    """The value as given."""
+    allowed: str
+    """What would be right, as the end of a sentence."""
+
+    def __str__(self) -> str:
+        return f"config: {self.path} = {_shortened(self.given)} {self.allowed}"
+
+
+@dataclass(eq=False)
+class UnknownVariantError(ConfigError):
+    """An operator, comparator, loss or regularizer that does not exist."""
+
+    path: str
+    """Dotted path of the key."""
+    given: str
+    """The name as given."""
+    known: tuple[str, ...]
+    """All names there are."""
+
+    def __str__(self) -> str:
+        nearest = nearest_name(self.given, self.known)
+        hint = f"did you mean {nearest!r}? " if nearest else ""
+        return f"config: {self.path} = {self.given!r} is unknown; {hint}known are: {', '.join(self.known)}"
+
+
+@dataclass(eq=False)
+class UnknownTypeError(ConfigError):
+    """A relation names an entity type that has no table."""
+
+    path: str
+    """Dotted path of the key."""
+    given: str
+    """The type as given."""
+    known: tuple[str, ...]
+    """All declared entity types."""
+
+    def __str__(self) -> str:
+        hint = suggestion(self.given, self.known)
+        return f"config: {self.path} = {self.given!r} is no entity type; {hint}; or declare it with [entities.{self.given}]"
+
+
+@dataclass(eq=False)
+class ConfigFileError(ConfigError):
+    """A config file is missing, unreadable or no TOML."""
+
+    path: str
+    """The file."""
+    line: int | None
+    """Line number, from 1, where one line is to blame."""
+    reason: str
+    """What is wrong."""
+
+    def __str__(self) -> str:
+        where = self.path if self.line is None else f"{self.path}, line {self.line}"
+        return f"{where}: {self.reason}"
+
+
+@dataclass(eq=False)
+class OverrideError(ConfigError):
+    """An override that is no `section.key=value`."""
+
+    text: str
+    """The override as given."""
+
+    def __str__(self) -> str:
+        return f"override {self.text!r} should be section.key=value, such as training.epochs=20"
+
+
+# ---- Edge files and other sources --------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class SourceError(DaskgraphError):
+    """A source of edges can not be used as a whole."""
+
+    path: str
+    """The file, directory or kind of object."""
+    reason: str
+    """What is wrong, and what to do."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(eq=False)
+class EdgeFileError(DaskgraphError):
+    """One line of an edge file can not be used."""
+
+    path: str
+    """The file."""
+    line: int
+    """Line number, from 1."""
+    content: str
+    """The line itself."""
+    reason: str
+    """What is wrong with it."""
+
+    def __str__(self) -> str:
+        return f"{self.path}, line {self.line}: {self.reason}: {_shortened(self.content)}"
+
+
+# ---- Stores ------------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class NotAStoreError(DaskgraphError):
+    """A path that is no graph or model of daskgraph."""
+
+    path: str
+    """The path."""
+    wanted: str = "graph or model store"
+    """What was looked for."""
+
+    def __str__(self) -> str:
+        return f"{self.path} is no {self.wanted} of daskgraph"
+
+
+@dataclass(eq=False)
+class StoreVersionError(DaskgraphError):
+    """A store in a format that this version can not read."""
+
+    path: str
+    """The store."""
+    found: object
+    """Its format version."""
+    supported: int
+    """The version that can be read."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} has format version {self.found}, this daskgraph reads version {self.supported}; "
+            "use the daskgraph that wrote it, or import and train again"
+        )
+
+
+@dataclass(eq=False)
+class DamagedStoreError(DaskgraphError):
+    """A store with a part that is missing or does not match its checksum."""
+
+    path: str
+    """The store."""
+    part: str
+    """The array or chunk."""
+    reason: str
+    """What is wrong with it."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.part} is damaged: {self.reason}"
+
+
+@dataclass(eq=False)
+class OtherGraphError(DaskgraphError):
+    """A model was trained on another graph than the one given or found."""
+
+    model: str
+    """The model's path."""
+    graph: str
+    """The graph's path."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.model} was trained on another graph than {self.graph}; "
+            "give the graph it was trained on, or a new model path with -o"
+        )
+
+
+@dataclass(eq=False)
+class GraphNotFoundError(DaskgraphError):
+    """A model's graph is at none of the places where it was."""
+
+    model: str
+    """The model's path."""
+    tried: tuple[str, ...]
+    """Where it was looked for."""
+
+    def __str__(self) -> str:
+        return f"the graph of {self.model} is not found; looked for {' and '.join(self.tried)}"
+
+
+@dataclass(eq=False)
+class StoreLockedError(DaskgraphError):
+    """Another training has the model."""
+
+    path: str
+    """The model's path."""
+    holder: str
+    """Host and process that hold it."""
+
+    def __str__(self) -> str:
+        return f"{self.path} is being trained by {self.holder}; wait for it or stop it"
+
+
+@dataclass(eq=False)
+class AlreadyExistsError(DaskgraphError):
+    """A path to be written exists, and is not replaced silently."""
+
+    path: str
+    """The path."""
+
+    def __str__(self) -> str:
+        return f"{self.path} exists already; remove it or choose another path with -o"
+
+
+@dataclass(eq=False)
+class DiskFullError(DaskgraphError):
+    """No space left."""
+
+    path: str
+    """What was being written."""
+
+    def __str__(self) -> str:
+        return f"no space left on the disk while writing {self.path}"
+
+
+@dataclass(eq=False)
+class NotWritableError(DaskgraphError):
+    """A path that may not be written."""
+
+    path: str
+    """What was to be written."""
+    reason: str = "permission denied"
+    """What the system says."""
+
+    def __str__(self) -> str:
+        return f"{self.path} can not be written: {self.reason}"
+
+
+# ---- Questions ---------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class UnknownEntityError(DaskgraphError, KeyError):
+    """An entity that the graph does not hold."""
+
+    name: str
+    """The id or label as given."""
+    nearest: str | None = None
+    """The id or label that was probably meant."""
+
+    def __str__(self) -> str:
+        hint = f"; did you mean {self.nearest!r}?" if self.nearest else ""
+        return f"no entity has the id or label {self.name!r}{hint}"
+
+
+@dataclass(eq=False)
+class AmbiguousEntityError(DaskgraphError, KeyError):
+    """A label that several entities share."""
+
+    name: str
+    """The label as given."""
+    candidates: tuple[str, ...]
+    """The ids of the entities that have it, perhaps with their descriptions."""
+
+    def __str__(self) -> str:
+        return f"several entities have the label {self.name!r}; ask by id: {', '.join(self.candidates)}"
+
+
+@dataclass(eq=False)
+class UnknownRelationError(DaskgraphError, KeyError):
+    """A relation that the graph does not hold."""
+
+    name: str
+    """The name as given."""
+    known: tuple[str, ...] = ()
+    """Relations there are."""
+
+    def __str__(self) -> str:
+        nearest = nearest_name(self.name, self.known)
+        if nearest:
+            return f"no relation is named {self.name!r}; did you mean {nearest!r}?"
+        shown = ", ".join(self.known[:10]) + (", …" if len(self.known) > 10 else "")
+        return f"no relation is named {self.name!r}; the graph has: {shown}"
+
+
+@dataclass(eq=False)
+class UnknownSplitError(DaskgraphError, KeyError):
+    """A split that the graph does not hold."""
+
+    name: str
+    """The split as given."""
+    known: tuple[str, ...]
+    """Splits there are."""
+
+    def __str__(self) -> str:
+        return f"the graph has no split {self.name!r}; it has: {', '.join(self.known)}"
+
+
+# ---- Training ----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class FixedKeyError(UsageError):
+    """A key of a model that exists was to be changed, and can not be."""
+
+    path: str
+    """Dotted path of the key."""
+    stored: object
+    """Its value in the model."""
+    given: object
+    """The value given now."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} = {_shortened(self.given)} can not change a model trained with {_shortened(self.stored)}; "
+            "leave it out, or train a new model with another -o"
+        )
+
+
+def _shortened(value: object, length: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= length else text[: length - 1] + "…"
