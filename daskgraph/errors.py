@@ -114,7 +114,7 @@ class UnknownTypeError(ConfigError):
 
     def __str__(self) -> str:
         hint = suggestion(self.given, self.known)
-        return f"config: {self.path} = {self.given!r} is no entity type; {hint}; or declare it with [entities.{self.given}]"
+        return f"config: {self.path} = {self.given!r} has no table [entities.{self.given}]; {hint}"
 
 
 @dataclass(eq=False)
@@ -378,10 +378,8 @@ class FixedKeyError(UsageError):
     """The value given now."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.path} = {_shortened(self.given)} can not change a model trained with {_shortened(self.stored)}; "
-            "leave it out, or train a new model with another -o"
-        )
+        change = f"from {_shortened(self.stored)} to {_shortened(self.given)}"
+        return f"{self.path} can not change {change} in a trained model; leave it out, or train another model"
 
 
 def _shortened(value: object, length: int = 120) -> str:

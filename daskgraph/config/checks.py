@@ -1,0 +1,111 @@
+"""What a config must keep beyond the type of each key: known names, and keys that fit each other."""
+
+import re
+from collections.abc import Iterator
+
+from daskgraph.config.models import Config, RelationConfig
+from daskgraph.errors import ConfigValueError, UnknownTypeError, UnknownVariantError
+
+UNTYPED = "entity"
+"""The one entity type of a graph whose config declares none."""
+
+# A type's name becomes a folder of the store.
+_TYPE_NAME = re.compile(r"\w[\w.-]*")
+
+_EVEN_OPERATORS = frozenset({"complex_diagonal"})
+
+
+def known_variants() -> dict[str, tuple[str, ...]]:
+    """Return the names of all operators, comparators, losses and regularizers."""
+    from daskgraph_kernels import names
+
+    return {
+        "operator": names.OPERATORS,
+        "comparator": names.COMPARATORS,
+        "loss": names.LOSSES,
+        "regularizer": names.REGULARIZERS,
+    }
+
+
+def check(config: Config) -> None:
+    """Raise ConfigError for the first thing that is wrong."""
+    _check_variants(config)
+    _check_types(config)
+    _check_dimensions(config)
+    _check_candidates(config)
+    if config.evaluation.patience and not config.evaluation.every:
+        patience = config.evaluation.patience
+        raise ConfigValueError("evaluation.patience", patience, "has no effect; set evaluation.every too")
+
+
+def _check_variants(config: Config) -> None:
+    known = known_variants()
+    chosen = [
+        ("model.operator", config.model.operator, "operator"),
+        ("model.comparator", config.model.comparator, "comparator"),
+        ("loss.function", config.loss.function, "loss"),
+        ("loss.regularizer", config.loss.regularizer, "regularizer"),
+        *(
+            (f"{path}.operator", config.operator_of(relation), "operator")
+            for path, relation in _relations(config)
+        ),
+    ]
+    for path, name, kind in chosen:
+        if name not in known[kind]:
+            raise UnknownVariantError(path, name, known[kind])
+
+
+def _check_types(config: Config) -> None:
+    known = tuple(config.entities) or (UNTYPED,)
+    used = set() if config.relations else {UNTYPED}
+    names: set[str] = set()
+    for path, relation in _relations(config):
+        if relation.name in names:
+            raise ConfigValueError(f"{path}.name", relation.name, "is the name of an earlier relation too")
+        names.add(relation.name)
+        for side, given in (("head", relation.head), ("tail", relation.tail)):
+            if given not in known:
+                raise UnknownTypeError(f"{path}.{side}", given, known)
+            used.add(given)
+    for name in config.entities:
+        if not _TYPE_NAME.fullmatch(name):
+            allowed = "should be named with letters, digits, '_', '-' and '.' only"
+            raise ConfigValueError(f"entities.{name!r}", {}, allowed)
+        if name not in used:
+            allowed = "is used by no relation; name it as head or tail in [[relations]]"
+            raise ConfigValueError(f"entities.{name}", {}, allowed)
+
+
+def _check_dimensions(config: Config) -> None:
+    relations = list(_relations(config)) or [("relations", RelationConfig())]
+    for path, relation in relations:
+        head, tail = config.dimension_of(relation.head), config.dimension_of(relation.tail)
+        if head != tail:
+            types = f"{relation.head!r} and {relation.tail!r}"
+            allowed = f"joins {types} of dimensions {head} and {tail}; they must be equal"
+            raise ConfigValueError(path, relation.name, allowed)
+        operator = config.operator_of(relation)
+        if operator in _EVEN_OPERATORS and head % 2:
+            raise ConfigValueError(
+                _dimension_path(config, relation.head), head, f"should be even for {operator}"
+            )
+
+
+def _check_candidates(config: Config) -> None:
+    negatives = config.negatives
+    if negatives.in_batch or negatives.uniform or negatives.all:
+        return
+    if not config.relations or not all(relation.all_candidates for relation in config.relations):
+        allowed = "leaves no candidates; set it, or negatives.in_batch or negatives.all"
+        raise ConfigValueError("negatives.uniform", 0, allowed)
+
+
+def _relations(config: Config) -> Iterator[tuple[str, RelationConfig]]:
+    for number, relation in enumerate(config.relations):
+        yield f"relations.{number}", relation
+
+
+def _dimension_path(config: Config, entity_type: str) -> str:
+    declared = config.entities.get(entity_type)
+    own = declared is not None and declared.dimension is not None
+    return f"entities.{entity_type}.dimension" if own else "model.dimension"

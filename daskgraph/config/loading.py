@@ -1,0 +1,120 @@
+"""From files, dicts and overrides to the keys that were given, and from those to a config."""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from daskgraph.config.models import Config
+from daskgraph.errors import ConfigFileError, ConfigValueError, OverrideError
+
+_LINE = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
+
+
+def load(
+    files: Iterable[str | Path] = (),
+    dicts: Iterable[Mapping[str, Any]] = (),
+    overrides: Iterable[str] = (),
+) -> dict[str, Any]:
+    """Return the keys that were given, later ones over earlier ones: files, then dicts, then overrides.
+
+    Overrides of single relations stay numbered (`{"relations": {"0": …}}`) unless the relations were given
+    too. Nothing but syntax is checked yet: `merge` does that. Raises ConfigError.
+    """
+    given = [*map(read_toml, files), *dicts, *map(parse_override, overrides)]
+    return reduce(lambda base, new: _overlaid(base, new, ""), given, {})
+
+
+def merge(base: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
+    """Return the config of `base` with the keys of `given` over it.
+
+    Tables merge key by key; a list of relations replaces the base's, numbered relations change theirs.
+    Raises ConfigError.
+    """
+    if isinstance(given.get("relations"), Mapping) and not base.get("relations"):
+        base = {**base, "relations": []}
+    return Config.from_dict(_overlaid(dict(base), given, ""))
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Return the tables of a TOML file. Raises ConfigFileError with file and line."""
+    try:
+        text = Path(path).read_bytes().decode()
+    except OSError as error:
+        raise ConfigFileError(str(path), None, error.strerror or str(error)) from None
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigFileError(str(path), line, "not UTF-8") from None
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _syntax_refusal(str(path), text, str(error)) from None
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    """Return `section.key=value` as nested tables. Raises OverrideError.
+
+    >>> parse_override("training.checkpoint=30s")
+    {'training': {'checkpoint': '30s'}}
+    """
+    key, equals, value = text.partition("=")
+    # A newline would let one override smuggle in another key.
+    if not equals or not value.strip() or "\n" in key:
+        raise OverrideError(text)
+    try:
+        tables = tomllib.loads(f"{key} = 0")
+    except tomllib.TOMLDecodeError:
+        raise OverrideError(text) from None
+    return _with_leaf(tables, _parse_value(value.strip()))
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    return parsed["value"] if len(parsed) == 1 else text
+
+
+def _with_leaf(tables: dict[str, Any], value: Any) -> dict[str, Any]:
+    return {
+        key: _with_leaf(inner, value) if isinstance(inner, dict) else value for key, inner in tables.items()
+    }
+
+
+def _overlaid(base: Any, given: Any, path: str) -> Any:
+    if not isinstance(given, Mapping):
+        return given
+    if isinstance(base, list | tuple):
+        return _overlaid_items(base, given, path)
+    if not isinstance(base, Mapping):
+        return dict(given)
+    changed = {key: _overlaid(base.get(key), value, _joined(path, key)) for key, value in given.items()}
+    return {**base, **changed}
+
+
+def _overlaid_items(base: list[Any] | tuple[Any, ...], given: Mapping[str, Any], path: str) -> list[Any]:
+    items = list(base)
+    for key, value in given.items():
+        if not (key.isdecimal() and int(key) < len(items)):
+            allowed = (
+                f"has no such item; items are numbered 0 to {len(items) - 1}" if items else "is an empty list"
+            )
+            raise ConfigValueError(_joined(path, key), value, f"can not be set: {path} {allowed}")
+        items[int(key)] = _overlaid(items[int(key)], value, _joined(path, key))
+    return items
+
+
+def _joined(path: str, key: object) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _syntax_refusal(path: str, text: str, message: str) -> ConfigFileError:
+    match = _LINE.search(message)
+    line = None
+    if match:
+        line = int(match[1]) if match[1] else len(text.splitlines()) or 1
+        message = message[: match.start()]
+    return ConfigFileError(path, line, f"TOML syntax: {message[:1].lower()}{message[1:]}")

@@ -1,0 +1,258 @@
+"""The keys of a config with their types and defaults; a line under each says what it means."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from daskgraph.config.quantities import parse_bytes, parse_seconds
+
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Positive = Annotated[int, Field(ge=1, lt=2**63)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+NonNegative = Annotated[float, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+Name = Annotated[str, Field(min_length=1)]
+
+
+def _size(value: str | int) -> str | int:
+    if value != "auto" and parse_bytes(value) == 0:
+        raise ValueError("should be more than nothing")
+    return value
+
+
+def _duration(value: str | float) -> str | float:
+    parse_seconds(value)
+    return value
+
+
+class Section(BaseModel):
+    """One table of the config."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class GraphConfig(Section):
+    """How a graph is stored; fixed when it is imported."""
+
+    partitions: Literal["auto"] | Positive = "auto"
+    """Partitions of every partitioned entity type; "auto": as many as `training.memory` demands."""
+
+
+class EntityConfig(Section):
+    """One entity type."""
+
+    partitioned: bool = True
+    """Whether the type is split into partitions, or held whole by every worker."""
+    dimension: Positive | None = None
+    """Length of its vectors; None: `model.dimension`."""
+    featurized: bool = False
+    """Whether an entity is the mean of its features' embeddings."""
+
+
+class RelationConfig(Section):
+    """One relation."""
+
+    name: Name = "edge"
+    """What it is called in the edge files."""
+    head: Name = "entity"
+    """Entity type of its heads."""
+    tail: Name = "entity"
+    """Entity type of its tails."""
+    operator: str | None = None
+    """What is done to a vector before it is compared; None: `model.operator`."""
+    weight: Rate = 1.0
+    """Factor on the loss of its edges."""
+    all_candidates: bool = False
+    """Whether every entity is a candidate for its edges."""
+
+
+class ModelConfig(Section):
+    """What an edge's score is."""
+
+    dimension: Positive = 100
+    """Length of a vector."""
+    operator: str = "none"
+    """What a relation does to a vector before it is compared."""
+    comparator: str = "dot"
+    """How two vectors make a score."""
+    reciprocal: bool = False
+    """Whether every relation has a second operator for the other direction."""
+    bias: bool = False
+    """Whether the first number of a vector is added to the score instead of compared."""
+    global_embedding: bool = False
+    """Whether a vector shared by its type is added to every entity's."""
+    max_norm: NonNegative = 0.0
+    """Longest a vector may become; 0: any length."""
+    init_scale: Rate = 0.001
+    """Standard deviation of the first, random vectors."""
+
+
+class LossConfig(Section):
+    """What training makes small."""
+
+    function: str = "softmax"
+    """How the scores of an edge and its candidates become a loss."""
+    margin: NonNegative = 0.1
+    """How much better an edge must score than a candidate, where the function knows a margin."""
+    regularizer: str = "n3"
+    """What keeps vectors short."""
+    regularization: NonNegative = 0.0
+    """Factor on the regularizer; 0: off."""
+
+
+class NegativesConfig(Section):
+    """Which candidates an edge is scored against."""
+
+    in_batch: bool = True
+    """The entities of the batch's other edges."""
+    uniform: Count = 100
+    """So many fresh uniform entities a batch, on each side."""
+    all: bool = False
+    """Every entity."""
+    corrupt: Literal["both", "head", "tail"] = "both"
+    """The side that candidates take the place of."""
+
+
+class TrainingConfig(Section):
+    """How long and how fast to train."""
+
+    epochs: Positive = 10
+    """How often every edge is trained."""
+    batch_size: Positive = 100
+    """Edges of one gradient step."""
+    learning_rate: Rate = 0.1
+    """Adagrad's rate for entities."""
+    relation_learning_rate: NonNegative = 0.0
+    """Adagrad's rate for relations; 0: `learning_rate`."""
+    threads: Count = 0
+    """Threads that train; 0: as many as this process may use."""
+    memory: Annotated[str | int, AfterValidator(_size)] = "auto"
+    """What a worker may use, such as "4GiB"."""
+    buffer: Count = 0
+    """Partitions a worker holds at a time; 0: from `memory`."""
+    seed: Count = 0
+    """Where all random numbers start."""
+    bucket_order: Literal["auto", "random", "affinity", "inside_out", "outside_in", "chained", "beta"] = (
+        "auto"
+    )
+    """The order in which buckets are trained."""
+    holdout: Share = 0.0
+    """Share of the train edges that are kept out, to watch their loss."""
+    checkpoint: Annotated[str | float, AfterValidator(_duration)] = "60s"
+    """At most this much training is lost when everything dies."""
+    keep: Count = 0
+    """How many of the last epochs are kept as snapshots."""
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """`memory` in bytes, None for "auto"."""
+        return None if self.memory == "auto" else parse_bytes(self.memory)
+
+    @property
+    def checkpoint_seconds(self) -> float:
+        """`checkpoint` in seconds."""
+        return parse_seconds(self.checkpoint)
+
+
+class EvaluationConfig(Section):
+    """Evaluations while training."""
+
+    every: Count = 0
+    """Epochs between evaluations on the valid split; 0: none before the end."""
+    candidates: Literal["all"] | Positive = "all"
+    """Entities an edge is ranked against: all, or so many sampled ones."""
+    patience: Count = 0
+    """Training stops after so many evaluations without a better MRR; 0: never early."""
+
+
+class ClusterConfig(Section):
+    """Who trains."""
+
+    kind: Literal["local", "slurm", "address"] = "local"
+    """Where workers come from."""
+    workers: Positive = 1
+    """How many workers."""
+
+
+class Config(Section):
+    """All that can be chosen about a graph, its model and its training.
+
+    Frozen: every change makes a new, checked config.
+
+    >>> config = Config.from_dict({"model": {"dimension": 64}})
+    >>> config.override(["training.epochs=3"]).training.epochs
+    3
+    """
+
+    graph: GraphConfig = GraphConfig()
+    """How the graph is stored."""
+    entities: dict[str, EntityConfig] = {}
+    """Entity types by name; may be empty for an untyped graph."""
+    relations: Annotated[tuple[RelationConfig, ...], Field(strict=False)] = ()
+    """Relations in their order; empty: those found in the edges, all with `model.operator`."""
+    model: ModelConfig = ModelConfig()
+    """What an edge's score is."""
+    loss: LossConfig = LossConfig()
+    """What training makes small."""
+    negatives: NegativesConfig = NegativesConfig()
+    """Which candidates an edge is scored against."""
+    training: TrainingConfig = TrainingConfig()
+    """How long and how fast to train."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    """Evaluations while training."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Who trains."""
+
+    @classmethod
+    def from_dict(cls, mapping: Mapping[str, Any]) -> "Config":
+        """Return the config with these keys and the defaults of all others.
+
+        Raises ConfigError, which names the key's dotted path, what was given and what is allowed.
+        """
+        from daskgraph.config.checks import check
+        from daskgraph.config.refusals import refusal
+
+        try:
+            config = cls.model_validate(dict(mapping))
+        except ValidationError as error:
+            raise refusal(error, cls) from None
+        check(config)
+        return config
+
+    @classmethod
+    def from_toml(cls, path: str | Path) -> "Config":
+        """Return the config that a TOML file gives.
+
+        Raises ConfigError, which names the file and line for a mistake in the syntax.
+        """
+        from daskgraph.config.loading import read_toml
+
+        return cls.from_dict(read_toml(path))
+
+    def override(self, overrides: list[str]) -> "Config":
+        """Return the config with some `section.key=value` changed; a relation is meant by its number.
+
+        Values are written as in TOML; a bare word is a string. Raises ConfigError.
+        """
+        from daskgraph.config.loading import load, merge
+
+        return merge(self.to_dict(), load(overrides=overrides))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all keys as plain values that JSON can hold; `from_dict` takes them back."""
+        return self.model_dump(mode="json")
+
+    def explicit(self) -> dict[str, Any]:
+        """Return only the keys that were given."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+    def dimension_of(self, entity_type: str) -> int:
+        """Return the length of the vectors of one entity type."""
+        own = self.entities[entity_type].dimension if entity_type in self.entities else None
+        return self.model.dimension if own is None else own
+
+    def operator_of(self, relation: RelationConfig) -> str:
+        """Return the operator of one relation."""
+        return self.model.operator if relation.operator is None else relation.operator
