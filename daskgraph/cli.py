@@ -1,0 +1,288 @@
+"""The command line: each command is one call of the Python API, its results on standard output."""
+
+import errno
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from daskgraph import __version__
+from daskgraph.errors import DaskgraphError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_DEBUG = "daskgraph.debug"
+
+
+class Commands(click.Group):
+    """Commands whose every failure ends in one line and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; 0: done, 1: failed, 2: bad usage, 130: interrupted."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            goes_on = ctx.invoked_subcommand == "train"
+            _fail(
+                ctx,
+                "interrupted" + ("; the same command goes on from the last commit" if goes_on else ""),
+                130,
+            )
+        except DaskgraphError as error:
+            _fail(ctx, str(error), error.exit_status)
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            _fail(ctx, f"unexpected {reason} (--debug shows where)", 1)
+
+
+def _fail(ctx: click.Context, reason: str, status: int) -> NoReturn:
+    if ctx.meta.get(_DEBUG):
+        traceback.print_exc()
+    click.echo(f"Error: {' '.join(reason.splitlines())}", err=True)
+    ctx.exit(status)
+
+
+def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.meta[_DEBUG] = True
+
+
+def _candidates(_: click.Context, parameter: click.Parameter, value: str) -> str | int:
+    if value == "all":
+        return value
+    if value.isdecimal() and int(value):
+        return int(value)
+    raise click.BadParameter(f"{value!r} is neither 'all' nor a number of entities", param=parameter)
+
+
+def _columns(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [name.strip() for name in value.split(",")]
+
+
+def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    def decorate(function: Command) -> Command:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+debug_option = click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember_debug,
+    help="Show the traceback of an error.",
+)
+output_options = _together(
+    click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
+    debug_option,
+)
+config_options = _together(
+    click.option("-c", "--config", "files", multiple=True, metavar="FILE", help="Read a TOML config."),
+    click.option(
+        "-s",
+        "--set",
+        "overrides",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Set one key, such as training.epochs=20.",
+    ),
+)
+count_option = click.option(
+    "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many to name."
+)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="daskgraph")
+@debug_option
+def main() -> None:
+    """Turn graphs of any size into embeddings, on ordinary CPUs."""
+
+
+@main.command()
+@click.argument("source")
+@click.option(
+    "-o", "--output", metavar="MODEL.zarr", help="The model  [default: SOURCE's name with .model.zarr]."
+)
+@click.option(
+    "--labels", metavar="FILE", help="Id, label and description per entity, where SOURCE is an edge file."
+)
+@config_options
+@output_options
+def train(
+    source: str,
+    output: str | None,
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train embeddings of SOURCE, or go on with a model that exists.
+
+    SOURCE is a graph store, an edge file, or a directory with train, valid and test edge files.
+    """
+    from daskgraph import api, progress, tables
+    from daskgraph.config import load
+
+    given = load(files, overrides=overrides)
+    with progress.show() as callback:
+        model = api.train(source, output, config=given, callback=callback)
+    if as_json:
+        tables.write_json(model.summary)
+    else:
+        tables.write_table(("training", "value"), tables.flat_rows(model.summary))
+
+
+@main.command("import")
+@click.argument("edges", nargs=-1, required=True)
+@click.option("-o", "--output", metavar="GRAPH.zarr", required=True, help="The graph store to write.")
+@click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
+@click.option("--valid", metavar="FILE", help="Edges of the valid split.")
+@click.option("--test", metavar="FILE", help="Edges of the test split.")
+@click.option("--labels", metavar="FILE", help="Id, label and description per entity.")
+@config_options
+@output_options
+def import_(
+    edges: tuple[str, ...],
+    output: str,
+    columns: list[str] | None,
+    valid: str | None,
+    test: str | None,
+    labels: str | None,
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Import EDGES, files of TSV, CSV or Parquet, into a graph store."""
+    from daskgraph import api, progress, tables
+    from daskgraph.config import load
+
+    given = load(files, overrides=overrides)
+    with progress.show() as callback:
+        summary = api.import_edges(
+            edges,
+            output,
+            config=given,
+            columns=columns,
+            valid=valid,
+            test=test,
+            labels=labels,
+            callback=callback,
+        )
+    if as_json:
+        tables.write_json(summary)
+    else:
+        tables.write_table(("import", "value"), tables.flat_rows(summary))
+
+
+@main.command("eval")
+@click.argument("model")
+@click.option("--split", default="test", show_default=True, help="The split to rank.")
+@click.option("--candidates", callback=_candidates, default="all", show_default=True, metavar="all|N")
+@click.option("--raw", is_flag=True, help="Let other true edges outrank an edge.")
+@click.option("--per-relation", is_flag=True, help="Figures of every relation too.")
+@output_options
+def evaluate(
+    model: str, split: str, candidates: str | int, raw: bool, per_relation: bool, as_json: bool
+) -> None:
+    """Rank the edges of a split under MODEL."""
+    from daskgraph import api, progress, tables
+
+    with progress.show() as callback:
+        evaluation = api.evaluate(
+            api.open_model(model),
+            split,
+            candidates=candidates,
+            filtered=not raw,
+            per_relation=per_relation,
+            callback=callback,
+        ).to_dict()
+    if as_json:
+        tables.write_json(evaluation)
+        return
+    kind = "raw" if raw else "filtered"
+    against = "all entities" if candidates == "all" else f"{candidates} sampled entities"
+    title = f"{split}, {kind}, against {against}"
+    tables.write_table((title, "all edges", "seen entities"), tables.evaluation_rows(evaluation))
+    if per_relation:
+        columns = ("relation", *tables.figure_names(evaluation))
+        tables.write_table(columns, tables.relation_rows(evaluation["per_relation"]))
+
+
+@main.command()
+@click.argument("model")
+@click.argument("entity")
+@count_option
+@output_options
+def neighbors(model: str, entity: str, count: int, as_json: bool) -> None:
+    """Name the entities nearest to ENTITY, an id or a unique label, under MODEL's comparator."""
+    from daskgraph import api
+
+    _write_answers(api.open_model(model).neighbors(entity, count), as_json)
+
+
+@main.command()
+@click.argument("model")
+@click.option("--head", metavar="ENTITY", help="Ask for tails of this head.")
+@click.option("--relation", metavar="RELATION", help="The relation  [default: the only one].")
+@click.option("--tail", metavar="ENTITY", help="Ask for heads of this tail.")
+@count_option
+@output_options
+def predict(
+    model: str, head: str | None, relation: str | None, tail: str | None, count: int, as_json: bool
+) -> None:
+    """Name the best tails of a head and relation, or the best heads of a relation and tail."""
+    from daskgraph import api
+
+    if (head is None) == (tail is None):
+        raise click.UsageError("Give either --head, to ask for tails, or --tail, to ask for heads.")
+    answers = api.open_model(model).predict(head=head, relation=relation, tail=tail, k=count)
+    _write_answers(answers, as_json)
+
+
+@main.command()
+@click.argument("model")
+@click.option(
+    "-o", "--output", metavar="OUT", required=True, help="A .tsv, .parquet, .npz or .kv file to write."
+)
+@debug_option
+def export(model: str, output: str) -> None:
+    """Write MODEL's vectors, with their names, to a file; .kv is gensim's KeyedVectors text."""
+    from daskgraph import api
+
+    api.open_model(model).export(output)
+
+
+@main.command()
+@click.argument("path")
+@output_options
+def info(path: str, as_json: bool) -> None:
+    """Tell what the graph or model store at PATH holds."""
+    from daskgraph import api, tables
+
+    found = api.info(path)
+    if as_json:
+        tables.write_json(found)
+    else:
+        tables.write_table(("store", "value"), tables.flat_rows(found))
+
+
+def _write_answers(answers: list[Any], as_json: bool) -> None:
+    from daskgraph import tables
+
+    if as_json:
+        tables.write_json(answers)
+    else:
+        tables.write_table(("entity", "label", "score"), tables.answer_rows(answers))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
