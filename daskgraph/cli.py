@@ -113,9 +113,6 @@ def main() -> None:
 @click.option(
     "-o", "--output", metavar="MODEL.zarr", help="The model  [default: SOURCE's name with .model.zarr]."
 )
-@click.option(
-    "--labels", metavar="FILE", help="Id, label and description per entity, where SOURCE is an edge file."
-)
 @config_options
 @output_options
 def train(

@@ -1,0 +1,36 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+MODEL := fb15k-237.model.zarr
+
+.PHONY: demo test setup clean
+
+demo: .venv/installed
+	@echo '== Training on FB15k-237: 272,115 facts of Freebase'
+	@$(BIN)/daskgraph train examples/fb15k-237 -c examples/fb15k-237.toml -o $(MODEL)
+	@echo '== How well it ranks the facts it has not seen'
+	@$(BIN)/daskgraph eval $(MODEL)
+	@echo '== What is near "Casino Royale", the film of 2006?'
+	@$(BIN)/daskgraph neighbors $(MODEL) /m/03r0g9
+	@echo '== Of which genres is it?'
+	@$(BIN)/daskgraph predict $(MODEL) --head /m/03r0g9 --relation /film/film/genre -k 5
+
+test: setup
+	$(BIN)/python -m pytest $(TESTS)
+
+setup: .venv/installed-test
+
+clean:
+	rm -rf .venv build $(MODEL) $(MODEL:.zarr=.graph.zarr)
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "daskgraph needs Python 3.11 or later; name one with: make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/installed: .venv/bin/python setup.cfg pyproject.toml
+	$(PIP) --editable .
+	@touch $@
+
+.venv/installed-test: .venv/bin/python setup.cfg pyproject.toml
+	$(PIP) --editable '.[test]'
+	@touch $@ .venv/installed

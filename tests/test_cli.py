@@ -1,0 +1,279 @@
+"""Each command is one call of the API: the calls, what is printed, and how failures end."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from unittest.mock import ANY, Mock, call
+
+import pytest
+from click.testing import CliRunner, Result
+
+from daskgraph import __version__, api, cli
+from daskgraph.errors import DaskgraphError, UnknownEntityError, UsageError
+
+SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": {"mrr": 0.25}}
+EVALUATION = {
+    "split": "test",
+    "edges": 20,
+    "mrr": 0.25,
+    "mean_rank": 4.0,
+    "hits": {"1": 0.1, "10": 0.5},
+    "auc": 0.75,
+    "seen": {"edges": 19, "mrr": 0.26, "mean_rank": 4.0, "hits": {"1": 0.1, "10": 0.5}, "auc": 0.75},
+}
+ANSWERS = [("/m/1", "One", 0.5), ("/m/2", None, 0.25)]
+
+
+@pytest.fixture
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Mock:
+    mock = Mock()
+    mock.train.return_value.summary = SUMMARY
+    mock.import_edges.return_value = {"edges": {"train": 300}}
+    mock.evaluate.return_value.to_dict.return_value = EVALUATION
+    mock.open_model.return_value.neighbors.return_value = ANSWERS
+    mock.open_model.return_value.predict.return_value = ANSWERS
+    mock.info.return_value = {"kind": "graph", "entities": {"user": 2000}}
+    for name in ("train", "import_edges", "evaluate", "open_model", "info"):
+        monkeypatch.setattr(api, name, getattr(mock, name))
+    return mock
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, list(arguments))
+
+
+def rows(result: Result) -> list[list[str]]:
+    assert result.exit_code == 0, result.stderr
+    return [line.split("\t") for line in result.stdout.splitlines()]
+
+
+def test_train(mocked: Mock) -> None:
+    assert rows(run("train", "edges.tsv")) == [
+        ["training", "value"],
+        ["edges", "300"],
+        ["epochs", "3"],
+        ["loss", "0.5"],
+        ["evaluation.mrr", "0.25"],
+    ]
+    assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, callback=ANY)]
+
+
+def test_train__only_given_keys_are_passed(mocked: Mock, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text("[training]\nepochs = 3\nseed = 1\n")
+    result = run("train", "a", "-o", "m.zarr", "-c", str(config), "-s", "training.seed=2", "--json")
+    assert json.loads(result.stdout) == SUMMARY
+    given = {"training": {"epochs": 3, "seed": 2}}
+    assert mocked.mock_calls == [call.train("a", "m.zarr", config=given, callback=ANY)]
+
+
+def test_import(mocked: Mock) -> None:
+    result = run(
+        "import", "a.tsv", "b.tsv", "-o", "g.zarr", "--columns", "h, r,t", "--test", "t.tsv", "--labels", "l"
+    )
+    assert rows(result) == [["import", "value"], ["edges.train", "300"]]
+    assert mocked.mock_calls == [
+        call.import_edges(
+            ("a.tsv", "b.tsv"),
+            "g.zarr",
+            config={},
+            columns=["h", "r", "t"],
+            valid=None,
+            test="t.tsv",
+            labels="l",
+            callback=ANY,
+        )
+    ]
+
+
+def test_eval(mocked: Mock) -> None:
+    assert rows(run("eval", "m.zarr"))[:3] == [
+        ["test, filtered, against all entities", "all edges", "seen entities"],
+        ["edges", "20", "19"],
+        ["MRR", "0.25", "0.26"],
+    ]
+    mocked.open_model.assert_called_once_with("m.zarr")
+    mocked.evaluate.assert_called_once_with(
+        mocked.open_model.return_value,
+        "test",
+        candidates="all",
+        filtered=True,
+        per_relation=False,
+        callback=ANY,
+    )
+
+
+def test_eval__with_options(mocked: Mock) -> None:
+    mocked.evaluate.return_value.to_dict.return_value = EVALUATION | {"per_relation": {"likes": EVALUATION}}
+    printed = rows(run("eval", "m.zarr", "--split", "valid", "--candidates", "50", "--raw", "--per-relation"))
+    assert printed[0][0] == "valid, raw, against 50 sampled entities"
+    assert printed[-1][:3] == ["likes", "20", "0.25"]
+    mocked.evaluate.assert_called_once_with(
+        mocked.open_model.return_value,
+        "valid",
+        candidates=50,
+        filtered=False,
+        per_relation=True,
+        callback=ANY,
+    )
+
+
+def test_eval__as_json(mocked: Mock) -> None:
+    assert json.loads(run("eval", "m.zarr", "--json").stdout) == EVALUATION
+
+
+def test_neighbors(mocked: Mock) -> None:
+    assert rows(run("neighbors", "m.zarr", "One", "-k", "2")) == [
+        ["entity", "label", "score"],
+        ["/m/1", "One", "0.5000"],
+        ["/m/2", "", "0.2500"],
+    ]
+    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().neighbors("One", 2)]
+
+
+def test_neighbors__as_json(mocked: Mock) -> None:
+    answer = api.Answer("/m/1", "One", 0.5)
+    mocked.open_model.return_value.neighbors.return_value = [answer]
+    printed = json.loads(run("neighbors", "m.zarr", "One", "--json").stdout)
+    assert printed == [{"entity": "/m/1", "label": "One", "score": 0.5}]
+
+
+@pytest.mark.parametrize(("option", "side"), [("--head", "head"), ("--tail", "tail")])
+def test_predict(mocked: Mock, option: str, side: str) -> None:
+    assert len(rows(run("predict", "m.zarr", option, "One", "--relation", "likes"))) == 3
+    asked: dict[str, Any] = {"head": None, "tail": None, "relation": "likes", "k": 10} | {side: "One"}
+    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().predict(**asked)]
+
+
+def test_export(mocked: Mock) -> None:
+    assert rows(run("export", "m.zarr", "-o", "out.tsv")) == []
+    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().export("out.tsv")]
+
+
+def test_info(mocked: Mock) -> None:
+    assert rows(run("info", "g.zarr")) == [["store", "value"], ["kind", "graph"], ["entities.user", "2,000"]]
+    assert json.loads(run("info", "g.zarr", "--json").stdout)["kind"] == "graph"
+    mocked.info.assert_called_with("g.zarr")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["trian", "a"],
+        ["train"],
+        ["train", "a", "--epochs", "3"],
+        ["train", "a", "-s", "training.epochs"],
+        ["train", "a", "-c", "missing.toml"],
+        ["import", "-o", "g.zarr"],
+        ["import", "a.tsv"],
+        ["eval", "m.zarr", "--candidates", "some"],
+        ["eval", "m.zarr", "--candidates", "0"],
+        ["neighbors", "m.zarr", "One", "-k", "0"],
+        ["predict", "m.zarr", "--relation", "likes"],
+        ["predict", "m.zarr", "--head", "One", "--tail", "Two"],
+        ["export", "m.zarr"],
+        [],
+    ],
+)
+def test_bad_usage__is_status_2(mocked: Mock, arguments: list[str]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    assert mocked.mock_calls == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "status", "line"),
+    [
+        (UnknownEntityError("One", "Ones"), 1, "no entity has the id or label 'One'; did you mean 'Ones'?"),
+        (UsageError("not so"), 2, "not so"),
+        (DaskgraphError("two\nlines"), 1, "two lines"),
+        (ValueError("broken"), 1, "unexpected ValueError: broken (--debug shows where)"),
+        (MemoryError(), 1, "unexpected MemoryError (--debug shows where)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_failure__is_one_line(mocked: Mock, raised: BaseException, status: int, line: str) -> None:
+    mocked.info.side_effect = raised
+    result = run("info", "g.zarr")
+    assert (result.exit_code, result.stdout, result.stderr) == (status, "", f"Error: {line}\n")
+
+
+@pytest.mark.parametrize("arguments", [["--debug", "info", "g.zarr"], ["info", "g.zarr", "--debug"]])
+def test_failure__has_a_traceback_with_debug(mocked: Mock, arguments: list[str]) -> None:
+    mocked.info.side_effect = UsageError("not so")
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Traceback" in result.stderr
+    assert result.stderr.endswith("Error: not so\n")
+
+
+def test_train__interrupted_tells_how_to_go_on(mocked: Mock) -> None:
+    mocked.train.side_effect = KeyboardInterrupt
+    result = run("train", "a")
+    assert result.exit_code == 130
+    assert result.stderr == "Error: interrupted; the same command goes on from the last commit\n"
+
+
+def test_broken_pipe__is_left_to_click(mocked: Mock) -> None:
+    mocked.info.side_effect = BrokenPipeError(32, "Broken pipe")
+    result = run("info", "g.zarr")
+    assert (result.exit_code, result.stderr) == (1, "")
+
+
+def process(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "daskgraph.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+@pytest.mark.parametrize("command", ["", *sorted(cli.main.commands)])
+def test_process__help(command: str) -> None:
+    done = process(*command.split(), "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Usage:")
+
+
+def test_process__version() -> None:
+    assert process("--version").stdout == f"daskgraph, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (["info", "missing.zarr"], 1),
+        (["eval", "missing.zarr"], 1),
+        (["neighbors", "missing.zarr", "One"], 1),
+        (["export", "missing.zarr", "-o", "out.tsv"], 1),
+        (["train", "missing.tsv"], 1),
+        (["import", "missing.tsv", "-o", "g.zarr"], 1),
+        (["train", "missing.tsv", "-s", "training.epochs=ten"], 2),
+        (["train", "missing.tsv", "-s", "trainin.epochs=10"], 2),
+        (["train", "missing.tsv", "-s", "model.operator=trans"], 2),
+    ],
+)
+def test_process__failure_is_one_line_and_leaves_nothing(
+    arguments: list[str], status: int, tmp_path: Path
+) -> None:
+    done = process(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (status, "")
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("Error: ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_process__interrupted() -> None:
+    script = (
+        "import time; from daskgraph import api, cli; "
+        "api.info = lambda path: (print('ready', flush=True), time.sleep(60)); cli.main(['info', 'x'])"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(signal.SIGINT)
+        _, stderr = child.communicate(timeout=30)
+    assert (child.returncode, stderr) == (130, "Error: interrupted\n")
