@@ -1,0 +1,184 @@
+"""Strings on disk, one a row, with a permutation that sorts them: look-up without loading all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.errors import AmbiguousEntityError, UnknownEntityError, nearest_name
+from daskgraph.store.zarr_arrays import StoredArray, write_array
+
+SMALL_BYTES = 1 << 26
+"""Names that take less than this are loaded whole at the first question."""
+
+BLOCK = 1 << 16
+"""Rows that are read together when many are asked for."""
+
+MANY = 1000
+"""From so many names on, a dictionary is made before they are looked up."""
+
+
+def write_names(
+    folder: Path, offsets: npt.NDArray[np.int64], data: npt.NDArray[np.uint8], order: Any
+) -> None:
+    """Write strings as Arrow has them: `data` between two `offsets` is one row, as UTF-8.
+
+    `order` is the permutation that sorts them by their bytes; None where nobody looks them up.
+    """
+    write_array(folder / "offsets", offsets, BLOCK)
+    write_array(folder / "bytes", data)
+    if order is not None:
+        write_array(folder / "order", order, BLOCK)
+
+
+class Names:
+    """The strings of one entity type, or of the relations: row → name and name → row.
+
+    Parameters
+    ----------
+    folder
+        Where the arrays offsets, bytes and order are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._offsets = StoredArray(folder / "offsets")
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    def name(self, row: int) -> str:
+        """Return the string of a row; empty where a row has no label."""
+        if not 0 <= row < len(self):
+            raise IndexError(f"row {row} is not among the {len(self)} rows")
+        return self._encoded(int(row)).decode()
+
+    def names(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[str]:
+        """Return the strings of many rows."""
+        wanted = np.asarray(rows, np.int64)
+        if self._loaded is not None or len(wanted) < 100:
+            return [self.name(int(row)) for row in wanted]
+        found = [""] * len(wanted)
+        order = np.argsort(wanted, kind="stable")
+        starts = np.flatnonzero(np.diff(wanted[order] // BLOCK, prepend=-1))
+        for places in np.split(order, starts[1:]):
+            first = int(wanted[places[0]]) // BLOCK * BLOCK
+            block = self._block(first, min(first + BLOCK, len(self)))
+            for place in places:
+                found[place] = block[int(wanted[place]) - first].decode()
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        for first in range(0, len(self), BLOCK):
+            for encoded in self._block(first, min(first + BLOCK, len(self))):
+                yield encoded.decode()
+
+    def row(self, name: str) -> int:
+        """Return the one row of that name.
+
+        Raises
+        ------
+        UnknownEntityError
+            No row has that name; a near one is named.
+        AmbiguousEntityError
+            Several rows have it, as labels may.
+        """
+        matches = self.matches(name)
+        if not matches:
+            raise UnknownEntityError(name, self.nearest(name))
+        if len(matches) > 1:
+            raise AmbiguousEntityError(name, tuple(f"row {row}" for row in matches))
+        return matches[0]
+
+    def matches(self, name: str, limit: int = 10) -> list[int]:
+        """Return the rows of that name, at most `limit` of them; none for the empty name."""
+        if not name:
+            return []
+        encoded = name.encode("utf-8", "surrogatepass")
+        place = self._lower_bound(encoded)
+        found: list[int] = []
+        while place < len(self) and len(found) < limit:
+            row = self._sorted(place)
+            if self._encoded(row) != encoded:
+                break
+            found.append(row)
+            place += 1
+        return found
+
+    def rows(self, names: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Return the rows of many names; errors as of `row`."""
+        if len(names) < MANY:
+            return np.array([self.row(name) for name in names], np.int64)
+        return np.array([self._row_of(name) for name in names], np.int64)
+
+    def nearest(self, name: str) -> str | None:
+        """Return a name that was probably meant, looking at all of few names or at those sorted nearby."""
+        if len(self) <= 20_000:
+            return nearest_name(name, [known for known in self if known])
+        place = self._lower_bound(name.encode("utf-8", "surrogatepass"))
+        places = range(max(0, place - 20), min(len(self), place + 20))
+        return nearest_name(name, [self.name(self._sorted(near)) for near in places])
+
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        index: dict[str, int] = {}
+        for row, name in enumerate(self):
+            index[name] = -1 if name in index or not name else row
+        return index
+
+    def _row_of(self, name: str) -> int:
+        row = self._index.get(name, -1)
+        return self.row(name) if row < 0 else row
+
+    @cached_property
+    def _bytes(self) -> StoredArray:
+        return StoredArray(self._folder / "bytes")
+
+    @cached_property
+    def _order(self) -> StoredArray:
+        return StoredArray(self._folder / "order")
+
+    @cached_property
+    def _loaded(self) -> tuple[npt.NDArray[np.int64], bytes] | None:
+        if len(self) * 8 + len(self._bytes) > SMALL_BYTES:
+            return None
+        return self._offsets.read(0, len(self) + 1), self._bytes.read(0, len(self._bytes)).tobytes()
+
+    @cached_property
+    def _loaded_order(self) -> npt.NDArray[np.integer[Any]] | None:
+        return None if self._loaded is None else self._order.read(0, len(self))
+
+    def _encoded(self, row: int) -> bytes:
+        if self._loaded is not None:
+            offsets, data = self._loaded
+            return data[offsets[row] : offsets[row + 1]]
+        start, stop = self._offsets.read(row, row + 2)
+        return self._bytes.read(int(start), int(stop)).tobytes()
+
+    def _block(self, start: int, stop: int) -> list[bytes]:
+        if self._loaded is not None:
+            return [self._encoded(row) for row in range(start, stop)]
+        offsets = self._offsets.read(start, stop + 1)
+        data = self._bytes.read(int(offsets[0]), int(offsets[-1])).tobytes()
+        bounds = (offsets - offsets[0]).tolist()
+        return [data[bounds[row] : bounds[row + 1]] for row in range(stop - start)]
+
+    def _sorted(self, place: int) -> int:
+        if self._loaded_order is not None:
+            return int(self._loaded_order[place])
+        return int(self._order.read(place, place + 1)[0])
+
+    def _lower_bound(self, encoded: bytes) -> int:
+        low, high = 0, len(self)
+        while low < high:
+            middle = (low + high) // 2
+            if self._encoded(self._sorted(middle)) < encoded:
+                low = middle + 1
+            else:
+                high = middle
+        return low

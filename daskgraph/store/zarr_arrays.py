@@ -1,0 +1,156 @@
+"""The Zarr arrays of a store: how they are made, written durably and read with their damage named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+from zarr.buffer.cpu import NDBuffer
+from zarr.codecs import Crc32cCodec, ZstdCodec
+
+from daskgraph.errors import DamagedStoreError
+from daskgraph.store.files import sync, sync_all
+
+Array = zarr.Array[Any]
+
+MEBIBYTE = 1 << 20
+SMALL_CHUNK, WISHED_CHUNK, BIG_CHUNK = 16 * MEBIBYTE, 32 * MEBIBYTE, 64 * MEBIBYTE
+"""Least, wished and greatest bytes of an embedding chunk."""
+
+
+def create_array(
+    folder: Path, shape: Sequence[int], chunk_rows: int, dtype: npt.DTypeLike, *, compressed: bool = True
+) -> Array:
+    """Create an array chunked along its first axis; nothing is written but its metadata.
+
+    Compressed arrays hold integers. Uncompressed ones hold floats, and NaN where nothing was written,
+    so that forgotten rows can not pass for embeddings.
+    """
+    kind = np.dtype(dtype)
+    return zarr.create_array(
+        folder,
+        shape=tuple(shape),
+        chunks=(max(1, chunk_rows), *shape[1:]),
+        dtype=kind,
+        fill_value=np.nan if kind.kind == "f" else 0,
+        compressors=ZstdCodec(level=1, checksum=True) if compressed else Crc32cCodec(),
+        # One flat folder of chunks an array: fsync and moves then meet one folder.
+        chunk_key_encoding={"name": "default", "separator": "."},
+        config={"write_empty_chunks": True},
+    )
+
+
+def write_array(folder: Path, values: npt.NDArray[Any], chunk_rows: int = MEBIBYTE) -> None:
+    """Write a whole array in one go, durably."""
+    array = create_array(folder, values.shape, min(chunk_rows, max(1, len(values))), values.dtype)
+    if len(values):
+        array[:] = values
+    sync_array(folder)
+
+
+def sync_array(folder: Path) -> None:
+    """Return once every file of an array is on the disk."""
+    sync_all(folder.iterdir())
+    sync(folder)
+
+
+class StoredArray:
+    """An array of a store, read by ranges of rows.
+
+    Parameters
+    ----------
+    folder
+        The array's folder.
+
+    Raises
+    ------
+    DamagedStoreError
+        The folder is missing or no array.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self.zarr: Array = zarr.open_array(folder, mode="r")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            reason = "its metadata is missing or no Zarr"
+            raise DamagedStoreError(str(folder.parent), folder.name, reason) from error
+
+    def __len__(self) -> int:
+        return int(self.zarr.shape[0])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its extents."""
+        return self.zarr.shape
+
+    @property
+    def chunk_rows(self) -> int:
+        """Rows of a chunk."""
+        return int(self.zarr.chunks[0])
+
+    def chunk_paths(self, start: int, stop: int) -> list[Path]:
+        """Return the files of all chunks that hold rows start to stop."""
+        if start >= stop:
+            return []
+        tail = ".0" * (self.zarr.ndim - 1)
+        indices = range(start // self.chunk_rows, -(-stop // self.chunk_rows))
+        return [self.folder / f"c.{index}{tail}" for index in indices]
+
+    def read(self, start: int, stop: int, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Read rows start to stop, into `out` where given (C-contiguous, of the array's dtype).
+
+        Raises
+        ------
+        DamagedStoreError
+            A chunk is missing, truncated or does not match its checksum; it is named.
+        """
+        if out is None:
+            out = np.empty((stop - start, *self.shape[1:]), self.zarr.dtype)
+        if start == stop:
+            return out
+        for path in self.chunk_paths(start, stop):
+            # Zarr reads a missing chunk as fill values.
+            if not path.exists():
+                raise DamagedStoreError(str(self.folder), path.name, "it is missing")
+        try:
+            self._select(start, stop, out)
+        except (ValueError, RuntimeError) as error:
+            raise DamagedStoreError(str(self.folder), self._bad_chunk(start, stop), _reason(error)) from error
+        return out
+
+    def _select(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
+        selection = (slice(start, stop), *(slice(None) for _ in self.shape[1:]))
+        self.zarr.get_basic_selection(selection, out=NDBuffer.from_numpy_array(out))
+
+    def _bad_chunk(self, start: int, stop: int) -> str:
+        for first in range(start - start % self.chunk_rows, stop, self.chunk_rows):
+            try:
+                self._select(first, first + 1, np.empty((1, *self.shape[1:]), self.zarr.dtype))
+            except (ValueError, RuntimeError):
+                return self.chunk_paths(first, first + 1)[0].name
+        return self.folder.name
+
+
+def chunk_rows(bounds: npt.NDArray[np.int64], row_bytes: int) -> int:
+    """Choose the rows of a chunk: a whole number of equal chunks a partition, of 16 to 64 MB each.
+
+    A partition smaller than that is one chunk. Where the partition's size has no fitting divisor,
+    chunks become smaller rather than uneven.
+    """
+    size = int(bounds[1] - bounds[0])
+    if len(bounds) == 2:
+        return max(1, min(size, WISHED_CHUNK // row_bytes))
+    pieces = -(-size * row_bytes // BIG_CHUNK)
+    while pieces > 1 and size % pieces:
+        pieces += 1
+    return max(1, size // max(1, pieces))
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return "its checksum does not match" if "checksum" in text.lower() else f"it can not be decoded ({text})"
