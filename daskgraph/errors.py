@@ -269,6 +269,19 @@ class StoreLockedError(DaskgraphError):
 
 
 @dataclass(eq=False)
+class StaleLeaseError(DaskgraphError):
+    """A lease was taken back while its holder was away; what it writes now is not wanted."""
+
+    path: str
+    """The model's path."""
+    lease: str
+    """Name of the lease."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: lease {self.lease} was taken back; what it has trained since is discarded"
+
+
+@dataclass(eq=False)
 class AlreadyExistsError(DaskgraphError):
     """A path to be written exists, and is not replaced silently."""
 

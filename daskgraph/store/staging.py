@@ -1,0 +1,187 @@
+"""Changed rows on their way into a model: whole chunks, written aside, then moved into place.
+
+    staging/<lease>/embeddings/…/c.7.0      1. written by whoever trains, fsynced
+    staging/<lease>/progress                2. the progress record; from now on the commit counts
+    embeddings/…/c.7.0                      3. chunks moved into place, one by one
+    progress                                4. the record replaced, as the last step
+
+Who dies before 2 has changed nothing. Who dies after it has its moves finished by the next `sweep`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import zarr
+
+from daskgraph.errors import StaleLeaseError
+from daskgraph.store.files import (
+    METADATA,
+    read_group,
+    remove_tree,
+    replace_group,
+    sync,
+    sync_all,
+    write_group,
+    writing,
+)
+from daskgraph.store.lock import NAME as LOCK
+from daskgraph.store.zarr_arrays import Array, StoredArray
+
+RECORD = "progress"
+
+
+class Staging:
+    """Where one lease writes; `ModelStore.staging` makes it, `ModelStore.commit` moves it into place.
+
+    Parameters
+    ----------
+    root
+        The model store.
+    lease
+        Name of the lease: letters, digits, dots, dashes and underscores.
+    """
+
+    def __init__(self, root: Path, lease: str) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", lease) or lease.startswith(LOCK):
+            raise ValueError(
+                f"a lease is named by letters, digits, dots, dashes and underscores, not {lease!r}"
+            )
+        self.lease = lease
+        self.root = root
+        self.folder = root / "staging" / lease
+        self._arrays: dict[str, Array] = {}
+        self._token = uuid.uuid4().hex
+        with writing(self.folder):
+            remove_tree(self.folder)
+            write_group(self.folder, {"token": self._token})
+
+    def write_rows(
+        self,
+        entity_type: str,
+        start: int,
+        embeddings: npt.NDArray[np.float32],
+        sums: npt.NDArray[np.float32],
+    ) -> None:
+        """Write the rows of a type from `start` on: whole chunks, durable when this returns.
+
+        Parameters
+        ----------
+        entity_type
+            Name of the type.
+        start
+            First row; a partition begins there, or one of its chunks.
+        embeddings
+            float32, shape (rows, dimension).
+        sums
+            Adagrad sums of the same rows, float32, shape (rows,).
+
+        Raises
+        ------
+        DiskFullError, NotWritableError
+            The system refuses; the model is as it was.
+        StaleLeaseError
+            The lease was taken back, and what it had staged was removed.
+        """
+        self._write(f"embeddings/{entity_type}", start, embeddings)
+        self._write(f"optimizer/{entity_type}", start, sums)
+
+    def write_parameters(self, parameters: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        """Write whole parameter arrays by their path in the store; durable when this returns."""
+        for name, values in parameters.items():
+            self._write(name, 0, values)
+
+    def seal(self, record: Mapping[str, Any]) -> None:
+        """Make all that was written a commit, by the progress record that goes with it."""
+        self._check()
+        with writing(self.folder):
+            # Chunks are on the disk already; here the folders' lists of them follow.
+            sync_all(Path(folder) for folder, _, _ in os.walk(self.folder))
+            aside = self.folder / f"{RECORD}-aside"
+            write_group(aside, record)
+            aside.rename(self.folder / RECORD)
+            sync(self.folder)
+
+    def _write(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
+        self._check()
+        array = self._arrays.get(name)
+        if array is None:
+            array = self._arrays[name] = self._twin(name)
+        stop, step = start + len(values), int(array.chunks[0])
+        if start % step or (stop % step and stop != array.shape[0]) or values.shape[1:] != array.shape[1:]:
+            raise ValueError(
+                f"rows {start} to {stop} of shape {values.shape[1:]} are no whole chunks of {name}, "
+                f"which has {array.shape[0]} rows of shape {array.shape[1:]} in chunks of {step}"
+            )
+        if not len(values):
+            return
+        folder = self.folder.joinpath(*name.split("/"))
+        with writing(folder):
+            array[start:stop] = values
+            sync_all(StoredArray(folder).chunk_paths(start, stop))
+            sync(folder)
+
+    def _check(self) -> None:
+        # Whoever was frozen while the lease passed to another finds its folder swept, or made anew.
+        try:
+            token = read_group(self.folder).get("token")
+        except FileNotFoundError:
+            token = None
+        if token != self._token:
+            raise StaleLeaseError(str(self.root), self.lease)
+
+    def _twin(self, name: str) -> Array:
+        source = self.root.joinpath(*name.split("/")) / METADATA
+        folder = self.folder.joinpath(*name.split("/"))
+        with writing(folder):
+            for parent in reversed(folder.relative_to(self.folder).parents[:-1]):
+                write_group(self.folder / parent, {})
+            folder.mkdir(exist_ok=True)
+            shutil.copyfile(source, folder / METADATA)
+        return zarr.open_array(folder, mode="r+", config={"write_empty_chunks": True})
+
+
+def apply(root: Path, lease: Path) -> None:
+    """Move the chunks of a sealed lease into place, then its progress record; may be repeated."""
+    touched: set[Path] = set()
+    with writing(root):
+        for staged in _chunks(lease):
+            target = root / staged.relative_to(lease)
+            os.replace(staged, target)
+            touched.add(target.parent)
+        sync_all(sorted(touched))
+        record = lease / RECORD / METADATA
+        os.replace(record, root / RECORD / METADATA)
+        sync(root / RECORD)
+        remove_tree(lease)
+
+
+def sweep(root: Path) -> None:
+    """Finish what was sealed before its process died, and remove all else that is staged."""
+    with writing(root):
+        for lease in sorted((root / "staging").iterdir()):
+            if lease.name in (LOCK, METADATA):
+                continue
+            if (lease / RECORD / METADATA).exists():
+                apply(root, lease)
+            else:
+                remove_tree(lease)
+
+
+def replace_attributes(root: Path, attributes: Mapping[str, Any]) -> None:
+    """Replace the root attributes of a model in one step."""
+    with writing(root):
+        replace_group(root, attributes, root / "staging")
+
+
+def _chunks(lease: Path) -> Iterator[Path]:
+    for folder, _, files in os.walk(lease):
+        yield from (Path(folder) / name for name in sorted(files) if name.startswith("c."))
