@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL := fb15k-237.model.zarr
 
-.PHONY: demo test setup clean
+.PHONY: demo test test-lowest setup clean
 
 demo: .venv/installed
 	@echo '== Training on FB15k-237: 272,115 facts of Freebase'
@@ -18,10 +18,17 @@ demo: .venv/installed
 test: setup
 	$(BIN)/python -m pytest $(TESTS)
 
+# With exactly the versions that setup.cfg names as the lowest.
+test-lowest:
+	$(PYTHON) -m venv .venv-lowest
+	sed -n '/^install_requires/,/^\[/s/^ *\([a-z]*\) >= \(.*\)/\1==\2/p' setup.cfg > .venv-lowest/constraints.txt
+	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[test]'
+	.venv-lowest/bin/python -m pytest $(TESTS)
+
 setup: .venv/installed-test
 
 clean:
-	rm -rf .venv build $(MODEL) $(MODEL:.zarr=.graph.zarr)
+	rm -rf .venv .venv-lowest build $(MODEL) $(MODEL:.zarr=.graph.zarr)
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "daskgraph needs Python 3.11 or later; name one with: make PYTHON=...")'

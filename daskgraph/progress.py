@@ -125,7 +125,7 @@ class LiveProgress:
                 self._move(advance=edges)
         text = line(event)
         if text is not None and not isinstance(event, events.ImportStarted | events.EpochFinished):
-            self._display.console.print(text, highlight=False, markup=False)
+            self._display.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def _begin(self, description: str, total: int | None, rate: bool = False) -> None:
         if self._task is not None:
