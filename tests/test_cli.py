@@ -262,6 +262,7 @@ def test_process__failure_is_one_line_and_leaves_nothing(
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith("Error: ")
+    assert "unexpected" not in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
