@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL := fb15k-237.model.zarr
 
-.PHONY: demo test test-lowest setup clean
+.PHONY: demo test test-lowest coverage setup clean
 
 demo: .venv/installed
 	@echo '== Training on FB15k-237: 272,115 facts of Freebase'
@@ -17,6 +17,10 @@ demo: .venv/installed
 
 test: setup
 	$(BIN)/python -m pytest $(TESTS)
+
+# Without the JIT, since lines of compiled kernels can not be counted.
+coverage: setup
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 $(TESTS)
 
 # With exactly the versions that setup.cfg names as the lowest.
 test-lowest:

@@ -1,1 +1,1 @@
-"""Jitted functions over plain arrays: all that daskgraph computes, and nothing of files, config or progress."""
+"""Jitted functions over plain arrays: all that daskgraph computes, and nothing of files, config, progress."""
