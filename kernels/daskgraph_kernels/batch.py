@@ -1,0 +1,369 @@
+"""One batch: its rows gathered and scored, the loss's gradient carried back to them
+(docs/mathematics.md, section 5).
+
+Drivers only: everything that walks over rows is called by address through `functions`.
+"""
+
+import numpy as np
+from numba.core import types
+
+from .calls import (
+    call_add_bias,
+    call_add_bias_gradient,
+    call_add_n3,
+    call_gather,
+    call_loss,
+    call_operator_backward,
+    call_operator_forward,
+    call_pairs,
+    call_pairs_backward,
+    call_prepare,
+    call_prepare_backward,
+    call_restore_bias,
+    call_save_bias,
+    call_scores,
+    call_scores_backward,
+    call_take_bias,
+)
+from .jit import caller, inner_kernel, variant
+from .losses import IGNORED
+from .negatives import row_position
+from .products import as_matrix
+from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
+
+# forward_backward(functions, settings, tables, work, sizes) -> (loss, penalty)
+FORWARD_BACKWARD = types.UniTuple(types.float64, 2)(FUNCTIONS, SETTINGS, TABLES, WORKSPACE, SIZES)
+
+call_forward_backward = caller(FORWARD_BACKWARD)
+
+
+@inner_kernel
+def _part(block, first, last):
+    """The rows [first, last) of a block."""
+    return Block(
+        block.rows[first:last], block.norms[first:last], block.bias[first:last], block.gradient[first:last]
+    )
+
+
+@inner_kernel
+def _gather_blocks(functions, settings, tables, work, sizes):
+    """Gather the rows listed in work.ids; the blocks of heads with their candidates, and of tails with
+    theirs.
+    """
+    heads = sizes.batch + sizes.head_extra
+    uses = heads + sizes.batch + sizes.tail_extra
+    call_gather(
+        functions.gather, (tables.head, work.ids, 0, heads, tables.head_global, settings.max_norm, work.rows)
+    )
+    call_gather(
+        functions.gather,
+        (tables.tail, work.ids, heads, uses, tables.tail_global, settings.max_norm, work.rows),
+    )
+    whole = Block(work.prepared, work.norms, work.bias, work.gradient)
+    return _part(whole, 0, heads), _part(whole, heads, uses)
+
+
+@inner_kernel
+def _prepare(functions, settings, rows, block):
+    """Make rows (n, d) ready for comparison in `block`, its gradient zero."""
+    if settings.bias:
+        call_take_bias(functions.take_bias, (rows, block.rows, block.bias))
+        call_prepare(functions.prepare, (block.rows, block.rows, block.norms))
+    else:
+        call_prepare(functions.prepare, (rows, block.rows, block.norms))
+    _clear(block.gradient)
+
+
+@inner_kernel
+def _clear(matrix):
+    """Set matrix (n, d) to zero."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            matrix[i, j] = 0
+
+
+@inner_kernel
+def _prepare_backward(functions, settings, block, saved):
+    """Carry a gradient back through `_prepare`, in place; that of the bias stands in coordinate 0 and
+    stays.
+    """
+    if settings.bias:
+        call_save_bias(functions.save_bias, (block.gradient, saved))
+    call_prepare_backward(functions.prepare_backward, (block.rows, block.norms, block.gradient))
+    if settings.bias:
+        call_restore_bias(functions.restore_bias, (block.gradient, saved))
+
+
+@inner_kernel
+def _score(functions, settings, query, candidates, out, column):
+    """out[:, column:] = scores of every query with every candidate."""
+    if len(candidates.rows) > 0:
+        call_scores(
+            functions.scores, (query.rows, candidates.rows, query.norms, candidates.norms, out, column)
+        )
+        if settings.bias:
+            call_add_bias(functions.add_bias, (query.bias, candidates.bias, column, np.float32(1), out))
+
+
+@inner_kernel
+def _score_backward(functions, settings, query, candidates, scores, gradient, column):
+    """Add the gradients of `_score`."""
+    if len(candidates.rows) == 0:
+        return
+    if settings.bias:
+        call_add_bias_gradient(
+            functions.add_bias_gradient, (gradient, column, query.gradient, candidates.gradient)
+        )
+        if settings.keeps_scores:
+            call_add_bias(functions.add_bias, (query.bias, candidates.bias, column, np.float32(-1), scores))
+    call_scores_backward(
+        functions.scores_backward,
+        (query.rows, candidates.rows, scores, gradient, column, query.gradient, candidates.gradient),
+    )
+    if settings.bias and settings.keeps_scores:
+        call_add_bias(functions.add_bias, (query.bias, candidates.bias, column, np.float32(1), scores))
+
+
+@inner_kernel
+def _pair(functions, settings, query, positive, out):
+    """Out (b,) = score of each query with its own positive."""
+    call_pairs(functions.pairs, (query.rows, positive.rows, out))
+    if settings.bias:
+        for i in range(len(out)):
+            out[i] += query.bias[i] + positive.bias[i]
+
+
+@inner_kernel
+def _pair_backward(functions, settings, query, positive, scores, gradient):
+    """Add the gradients of `_pair`."""
+    if settings.bias:
+        for i in range(len(scores)):
+            query.gradient[i, 0] += gradient[i]
+            positive.gradient[i, 0] += gradient[i]
+            scores[i] -= query.bias[i] + positive.bias[i]
+    call_pairs_backward(
+        functions.pairs_backward,
+        (query.rows, positive.rows, scores, gradient, query.gradient, positive.gradient),
+    )
+    if settings.bias:
+        for i in range(len(scores)):
+            scores[i] += query.bias[i] + positive.bias[i]
+
+
+@inner_kernel
+def _ignore_positives(settings, ranges, ids, first, out):
+    """Mark each row's own positive, ids[first + i], as ignored where it stands among the candidates."""
+    for i in range(len(out)):
+        if settings.all_candidates:
+            out[i, row_position(ranges, ids[first + i])] = IGNORED
+        elif settings.in_batch:
+            out[i, i] = IGNORED
+
+
+@inner_kernel
+def _add_block_n3(functions, settings, work, block):
+    """Regularise every row of a block; the penalty."""
+    if settings.bias:
+        call_restore_bias(functions.restore_bias, (block.rows, block.bias))
+    count = len(block.rows)
+    penalty = call_add_n3(
+        functions.add_n3,
+        (
+            block.rows,
+            work.positions,
+            count,
+            settings.complex_parameters,
+            settings.regularization,
+            block.gradient,
+            work.positions,
+        ),
+    )
+    if settings.bias:
+        call_take_bias(functions.take_bias, (block.rows, block.rows, block.bias))
+    return penalty
+
+
+@inner_kernel
+def _both_sides(functions, settings, tables, work, tail_queries, head_queries, heads, tails, shared):
+    """Scores, losses and gradients of both corruptions.
+
+    `shared`: queries are the heads and tails themselves, so in-batch scores are one matrix for both sides.
+    """
+    size = len(tail_queries.rows)
+    first = 0 if settings.in_batch else size
+    tail_candidates = _part(tails, first, len(tails.rows) if settings.corrupt_tail else first)
+    head_candidates = _part(heads, first, len(heads.rows) if settings.corrupt_head else first)
+    columns = size if shared and settings.in_batch and settings.corrupt_head and settings.corrupt_tail else 0
+    own_heads = _part(head_candidates, columns, len(head_candidates.rows))
+    positive_tails, positive_heads = _part(tails, 0, size), _part(heads, 0, size)
+
+    tail_scores = as_matrix(work.tail_scores, size, len(tail_candidates.rows))
+    head_scores = as_matrix(work.head_scores, size, len(head_candidates.rows))
+    tail_gradient = as_matrix(work.tail_score_gradient, size, len(tail_candidates.rows))
+    head_gradient = as_matrix(work.head_score_gradient, size, len(head_candidates.rows))
+    _score(functions, settings, tail_queries, tail_candidates, tail_scores, 0)
+    _score(functions, settings, head_queries, own_heads, head_scores, columns)
+    for i in range(size):
+        for j in range(columns):
+            head_scores[i, j] = tail_scores[j, i]
+    if settings.corrupt_tail:
+        _ignore_positives(settings, tables.tail_ranges, work.ids, len(heads.rows), tail_scores)
+    if settings.corrupt_head:
+        _ignore_positives(settings, tables.head_ranges, work.ids, 0, head_scores)
+
+    head_positive, tail_positive = work.positive[0, :size], work.positive[1, :size]
+    head_d, tail_d = work.positive_gradient[0, :size], work.positive_gradient[1, :size]
+    weights = work.weights[:size]
+    _pair(functions, settings, tail_queries, positive_tails, tail_positive)
+    _pair(functions, settings, head_queries, positive_heads, head_positive)
+    loss = call_loss(
+        functions.loss, (tail_positive, tail_scores, weights, settings.margin, tail_d, tail_gradient)
+    )
+    loss += call_loss(
+        functions.loss, (head_positive, head_scores, weights, settings.margin, head_d, head_gradient)
+    )
+
+    for i in range(size):
+        for j in range(columns):
+            tail_gradient[j, i] += head_gradient[i, j]
+    _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)
+    _score_backward(functions, settings, head_queries, own_heads, head_scores, head_gradient, columns)
+    _pair_backward(functions, settings, tail_queries, positive_tails, tail_positive, tail_d)
+    _pair_backward(functions, settings, head_queries, positive_heads, head_positive, head_d)
+    return loss
+
+
+@variant(FORWARD_BACKWARD)
+def standard(functions, settings, tables, work, sizes):
+    """One relation a batch, its operator on the tail side: h against op(t). Equations 50 to 53."""
+    heads, tails = _gather_blocks(functions, settings, tables, work, sizes)
+    start, count = len(heads.rows), len(tails.rows)
+    raw_heads, raw_tails = work.rows[:start], work.rows[start : start + count]
+    relations = work.relations[:count]
+    _prepare(functions, settings, raw_heads, heads)
+    if not settings.identity:
+        operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
+        tails = _part(operated, 0, count)
+        call_operator_forward(
+            functions.operator_forward, (tables.tail_parameters, relations, raw_tails, tails.rows)
+        )
+        raw_tails = tails.rows
+    _prepare(functions, settings, raw_tails, tails)
+    own_heads, own_tails = _part(heads, 0, sizes.batch), _part(tails, 0, sizes.batch)
+    loss = _both_sides(functions, settings, tables, work, own_heads, own_tails, heads, tails, True)
+    penalty = 0.0
+    if settings.regularization > 0:
+        penalty += _add_block_n3(functions, settings, work, own_heads)
+        penalty += _add_block_n3(functions, settings, work, own_tails)
+        penalty += call_add_n3(
+            functions.add_n3,
+            (
+                tables.tail_parameters,
+                work.relations,
+                1,
+                settings.complex_parameters,
+                settings.regularization,
+                work.tail_parameter_gradient,
+                work.slots,
+            ),
+        )
+    _prepare_backward(functions, settings, heads, work.saved)
+    _prepare_backward(functions, settings, tails, work.saved)
+    if not settings.identity:
+        d_tails = work.gradient[start : start + count]
+        _clear(d_tails)
+        call_operator_backward(
+            functions.operator_backward,
+            (
+                tables.tail_parameters,
+                relations,
+                work.slots[:count],
+                work.rows[start : start + count],
+                tails.gradient,
+                d_tails,
+                work.tail_parameter_gradient,
+            ),
+        )
+    return loss, penalty
+
+
+@inner_kernel
+def _parameter_n3(functions, settings, work, parameters, gradient, count):
+    """Regularise the operator of each edge of the batch; the penalty."""
+    return call_add_n3(
+        functions.add_n3,
+        (
+            parameters,
+            work.relations,
+            count,
+            settings.complex_parameters,
+            settings.regularization,
+            gradient,
+            work.slots,
+        ),
+    )
+
+
+@variant(FORWARD_BACKWARD)
+def reciprocal(functions, settings, tables, work, sizes):
+    """An operator for each direction, on the side that is kept: op(h) against t, op'(t) against h.
+    Equations 54 to 57.
+    """
+    heads, tails = _gather_blocks(functions, settings, tables, work, sizes)
+    size, start = sizes.batch, len(heads.rows)
+    raw_heads, raw_tails = work.rows[:size], work.rows[start : start + size]
+    operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
+    tail_queries, head_queries = _part(operated, 0, size), _part(operated, size, 2 * size)
+    relations, slots = work.relations[:size], work.slots[:size]
+    call_operator_forward(
+        functions.operator_forward, (tables.head_parameters, relations, raw_heads, tail_queries.rows)
+    )
+    call_operator_forward(
+        functions.operator_forward, (tables.tail_parameters, relations, raw_tails, head_queries.rows)
+    )
+    _prepare(functions, settings, tail_queries.rows, tail_queries)
+    _prepare(functions, settings, head_queries.rows, head_queries)
+    _prepare(functions, settings, work.rows[:start], heads)
+    _prepare(functions, settings, work.rows[start : start + len(tails.rows)], tails)
+    loss = _both_sides(functions, settings, tables, work, tail_queries, head_queries, heads, tails, False)
+    penalty = 0.0
+    if settings.regularization > 0:
+        penalty += _add_block_n3(functions, settings, work, tail_queries)
+        penalty += _add_block_n3(functions, settings, work, head_queries)
+        penalty += _add_block_n3(functions, settings, work, _part(heads, 0, size))
+        penalty += _add_block_n3(functions, settings, work, _part(tails, 0, size))
+        penalty += _parameter_n3(
+            functions, settings, work, tables.head_parameters, work.head_parameter_gradient, size
+        )
+        penalty += _parameter_n3(
+            functions, settings, work, tables.tail_parameters, work.tail_parameter_gradient, size
+        )
+    _prepare_backward(functions, settings, tail_queries, work.saved)
+    _prepare_backward(functions, settings, head_queries, work.saved)
+    _prepare_backward(functions, settings, heads, work.saved)
+    _prepare_backward(functions, settings, tails, work.saved)
+    call_operator_backward(
+        functions.operator_backward,
+        (
+            tables.head_parameters,
+            relations,
+            slots,
+            raw_heads,
+            tail_queries.gradient,
+            heads.gradient[:size],
+            work.head_parameter_gradient,
+        ),
+    )
+    call_operator_backward(
+        functions.operator_backward,
+        (
+            tables.tail_parameters,
+            relations,
+            slots,
+            raw_tails,
+            head_queries.gradient,
+            tails.gradient[:size],
+            work.tail_parameter_gradient,
+        ),
+    )
+    return loss, penalty

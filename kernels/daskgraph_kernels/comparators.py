@@ -1,0 +1,276 @@
+"""Comparators: how alike two rows are (docs/mathematics.md, equations 10 to 14).
+
+Rows are prepared once (`norms` keeps what the backward pass needs), then compared: every query with its own
+positive (`pairs`), and every query with every candidate (`scores`, one matrix product).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import types
+
+from .jit import Matrix, Variant, Vector, allocating_kernel, inner_kernel, variant
+from .products import add_weighted_columns, add_weighted_rows, rows_by_rows
+
+# prepare(rows (n, d), out (n, d), norms (n,)); `out` may be `rows`
+PREPARE = types.void(Matrix, Matrix, Vector)
+# prepare_backward(prepared (n, d), norms (n,), gradient (n, d)), in place
+PREPARE_BACKWARD = types.void(Matrix, Vector, Matrix)
+# pairs(query (b, d), positive (b, d), out (b,))
+PAIRS = types.void(Matrix, Matrix, Vector)
+# pairs_backward(query, positive, scores (b,), gradient (b,), d_query (b, d), d_positive (b, d)), added
+PAIRS_BACKWARD = types.void(Matrix, Matrix, Vector, Vector, Matrix, Matrix)
+# scores(query (b, d), candidates (n, d), query_norms (b,), candidate_norms (n,), out (b, m), column):
+#   columns column to column + n
+SCORES = types.void(Matrix, Matrix, Vector, Vector, Matrix, types.int64)
+# scores_backward(query, candidates, scores (b, m), gradient (b, m), column, d_query (b, d), d_candidates
+#   (n, d)), added;
+# `gradient` may be overwritten
+SCORES_BACKWARD = types.void(Matrix, Matrix, Matrix, Matrix, types.int64, Matrix, Matrix)
+
+_TINY = np.float32(1e-30)
+
+
+class Comparator(NamedTuple):
+    """A comparator: its kernels, and what they need kept."""
+
+    prepare: Variant
+    prepare_backward: Variant
+    pairs: Variant
+    pairs_backward: Variant
+    scores: Variant
+    scores_backward: Variant
+    rescales: bool = False  # prepare changes the rows
+    keeps_scores: bool = False  # the backward pass needs the scores
+
+
+@variant(PREPARE)
+def keep_rows(rows, out, norms):
+    """Nothing to prepare: out is rows (n, d)."""
+
+
+@variant(PREPARE_BACKWARD)
+def keep_gradient(prepared, norms, gradient):
+    """Nothing was prepared: gradient (n, d) stays."""
+
+
+@variant(PAIRS)
+def dot_pairs(query, positive, out):
+    """Out (b,) = query (b, d) · positive (b, d), row by row. Equation 10."""
+    for i in range(len(query)):
+        total = np.float32(0)
+        for j in range(query.shape[1]):
+            total += query[i, j] * positive[i, j]
+        out[i] = total
+
+
+@variant(PAIRS_BACKWARD)
+def dot_pairs_backward(query, positive, scores, gradient, d_query, d_positive):
+    """d_query (b, d) += gradient * positive; d_positive += gradient * query. Equation 10."""
+    for i in range(len(query)):
+        g = gradient[i]
+        for j in range(query.shape[1]):
+            d_query[i, j] += g * positive[i, j]
+            d_positive[i, j] += g * query[i, j]
+
+
+@variant(SCORES)
+def dot_scores(query, candidates, query_norms, candidate_norms, out, column):
+    """out[:, column:] (b, n) = query (b, d) · candidates (n, d)ᵀ. Equation 10."""
+    rows_by_rows(query, candidates, out, column)
+
+
+@variant(SCORES_BACKWARD)
+def dot_scores_backward(query, candidates, scores, gradient, column, d_query, d_candidates):
+    """d_query (b, d) += gradient (b, n) · candidates; d_candidates (n, d) += gradientᵀ · query. Equation
+    10.
+    """
+    add_weighted_rows(gradient, column, candidates, d_query)
+    add_weighted_columns(gradient, column, query, d_candidates)
+
+
+@variant(PREPARE)
+def normalise(rows, out, norms):
+    """Out (n, d) = rows / |rows|; norms (n,) = 1 / |rows|; a zero row stays zero. Equation 11."""
+    for i in range(len(rows)):
+        square = np.float32(0)
+        for j in range(rows.shape[1]):
+            square += rows[i, j] * rows[i, j]
+        inverse = np.float32(1) / np.sqrt(square) if square > 0 else np.float32(0)
+        norms[i] = inverse
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[i, j] * inverse
+
+
+@variant(PREPARE_BACKWARD)
+def normalise_backward(prepared, norms, gradient):
+    """Gradient (n, d) = (gradient - prepared (prepared · gradient)) / |row|. Equation 11."""
+    for i in range(len(prepared)):
+        along = np.float32(0)
+        for j in range(prepared.shape[1]):
+            along += prepared[i, j] * gradient[i, j]
+        inverse = norms[i]
+        for j in range(prepared.shape[1]):
+            gradient[i, j] = (gradient[i, j] - prepared[i, j] * along) * inverse
+
+
+@variant(PREPARE)
+def square_norms(rows, out, norms):
+    """Norms (n,) = |rows|²; out is rows (n, d). Equation 12."""
+    for i in range(len(rows)):
+        square = np.float32(0)
+        for j in range(rows.shape[1]):
+            square += rows[i, j] * rows[i, j]
+        norms[i] = square
+
+
+@inner_kernel
+def _square_distances(query, candidates, query_norms, candidate_norms, out, column):
+    """out[:, column:] (b, n) = |query|² + |candidate|² - 2 query · candidate, at least 0."""
+    rows_by_rows(query, candidates, out, column)
+    for i in range(len(query)):
+        norm = query_norms[i]
+        for j in range(len(candidates)):
+            distance = norm + candidate_norms[j] - np.float32(2) * out[i, column + j]
+            out[i, column + j] = max(distance, np.float32(0))
+
+
+@allocating_kernel
+def _add_distance_gradient(query, candidates, weights, column, d_query, d_candidates):
+    """Backward of Σ weights |query - candidate|²; weights (b, m) are overwritten."""
+    totals = np.zeros(len(candidates), np.float32)
+    for i in range(len(query)):
+        total = np.float32(0)
+        for j in range(len(candidates)):
+            weight = np.float32(2) * weights[i, column + j]
+            total += weight
+            totals[j] += weight
+            weights[i, column + j] = -weight
+        for k in range(query.shape[1]):
+            d_query[i, k] += total * query[i, k]
+    for j in range(len(candidates)):
+        for k in range(candidates.shape[1]):
+            d_candidates[j, k] += totals[j] * candidates[j, k]
+    add_weighted_rows(weights, column, candidates, d_query)
+    add_weighted_columns(weights, column, query, d_candidates)
+
+
+@variant(PAIRS)
+def squared_l2_pairs(query, positive, out):
+    """Out (b,) = -|query (b, d) - positive (b, d)|². Equation 12."""
+    for i in range(len(query)):
+        total = np.float32(0)
+        for j in range(query.shape[1]):
+            difference = query[i, j] - positive[i, j]
+            total += difference * difference
+        out[i] = -total
+
+
+@variant(PAIRS_BACKWARD)
+def squared_l2_pairs_backward(query, positive, scores, gradient, d_query, d_positive):
+    """d_query (b, d) -= 2 gradient (query - positive), d_positive the opposite. Equation 12."""
+    for i in range(len(query)):
+        g = np.float32(2) * gradient[i]
+        for j in range(query.shape[1]):
+            change = g * (query[i, j] - positive[i, j])
+            d_query[i, j] -= change
+            d_positive[i, j] += change
+
+
+@variant(SCORES)
+def squared_l2_scores(query, candidates, query_norms, candidate_norms, out, column):
+    """out[:, column:] (b, n) = -|query (b, d) - candidate (n, d)|². Equation 12."""
+    _square_distances(query, candidates, query_norms, candidate_norms, out, column)
+    for i in range(len(query)):
+        for j in range(column, column + len(candidates)):
+            out[i, j] = -out[i, j]
+
+
+@variant(SCORES_BACKWARD, allocates=True)
+def squared_l2_scores_backward(query, candidates, scores, gradient, column, d_query, d_candidates):
+    """Added gradients of -|query - candidate|² for gradient (b, n). Equation 12."""
+    for i in range(len(query)):
+        for j in range(column, column + len(candidates)):
+            gradient[i, j] = -gradient[i, j]
+    _add_distance_gradient(query, candidates, gradient, column, d_query, d_candidates)
+
+
+@variant(PAIRS)
+def l2_pairs(query, positive, out):
+    """Out (b,) = -|query (b, d) - positive (b, d)|. Equation 13."""
+    for i in range(len(query)):
+        total = np.float32(0)
+        for j in range(query.shape[1]):
+            difference = query[i, j] - positive[i, j]
+            total += difference * difference
+        out[i] = -np.sqrt(max(total, _TINY))
+
+
+@variant(PAIRS_BACKWARD)
+def l2_pairs_backward(query, positive, scores, gradient, d_query, d_positive):
+    """d_query (b, d) -= gradient (query - positive) / |query - positive|, d_positive the opposite.
+    Equation 13.
+    """
+    for i in range(len(query)):
+        distance = -scores[i]
+        g = gradient[i] / distance if distance * distance > _TINY else np.float32(0)
+        for j in range(query.shape[1]):
+            change = g * (query[i, j] - positive[i, j])
+            d_query[i, j] -= change
+            d_positive[i, j] += change
+
+
+@variant(SCORES)
+def l2_scores(query, candidates, query_norms, candidate_norms, out, column):
+    """out[:, column:] (b, n) = -|query (b, d) - candidate (n, d)|. Equation 13."""
+    _square_distances(query, candidates, query_norms, candidate_norms, out, column)
+    for i in range(len(query)):
+        for j in range(column, column + len(candidates)):
+            out[i, j] = -np.sqrt(max(out[i, j], _TINY))
+
+
+@variant(SCORES_BACKWARD, allocates=True)
+def l2_scores_backward(query, candidates, scores, gradient, column, d_query, d_candidates):
+    """Added gradients of -|query - candidate| for gradient (b, n); none where the distance is clamped.
+    Equation 13.
+    """
+    for i in range(len(query)):
+        for j in range(column, column + len(candidates)):
+            score = scores[i, j]
+            clear = score * score > _TINY
+            divisor = score if clear else np.float32(1)
+            gradient[i, j] = gradient[i, j] / (np.float32(2) * divisor) if clear else np.float32(0)
+    _add_distance_gradient(query, candidates, gradient, column, d_query, d_candidates)
+
+
+COMPARATORS: dict[str, Comparator] = {
+    "dot": Comparator(
+        keep_rows, keep_gradient, dot_pairs, dot_pairs_backward, dot_scores, dot_scores_backward
+    ),
+    "cos": Comparator(
+        normalise,
+        normalise_backward,
+        dot_pairs,
+        dot_pairs_backward,
+        dot_scores,
+        dot_scores_backward,
+        rescales=True,
+    ),
+    "l2": Comparator(
+        square_norms,
+        keep_gradient,
+        l2_pairs,
+        l2_pairs_backward,
+        l2_scores,
+        l2_scores_backward,
+        keeps_scores=True,
+    ),
+    "squared_l2": Comparator(
+        square_norms,
+        keep_gradient,
+        squared_l2_pairs,
+        squared_l2_pairs_backward,
+        squared_l2_scores,
+        squared_l2_scores_backward,
+    ),
+}

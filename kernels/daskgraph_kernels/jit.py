@@ -1,0 +1,213 @@
+"""How kernels are compiled: one set of flags, one cache, and variants as first-class functions."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, ClassVar, cast
+
+import numba
+from llvmlite import ir
+from numba.core import caching, types
+from numba.extending import intrinsic
+
+_config: Any = numba.config
+
+# False where Numba is told to leave Python as it is, to debug it or to count its lines.
+COMPILED = not _config.DISABLE_JIT
+
+# Sums may be reordered, so that they vectorise; NaN and infinity keep their meaning.
+FAST = {"reassoc", "contract", "nsz", "arcp"}
+# Polynomials written for a given order of operations keep it.
+ORDERED = {"contract", "nsz"}
+
+Matrix = types.Array(types.float32, 2, "C")
+Vector = types.Array(types.float32, 1, "C")
+Ids = types.Array(types.int64, 1, "C")
+Ranges = types.Array(types.int64, 2, "C")
+Flags = types.Array(types.boolean, 1, "C")
+
+
+def record(kind: type, *fields: Any) -> Any:
+    """The Numba type of a NamedTuple class whose fields have the types `fields`."""
+    if len(set(fields)) == 1:
+        return types.NamedUniTuple(fields[0], len(fields), kind)
+    return types.NamedTuple(fields, kind)
+
+
+def kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function that Python calls, on first use, without the GIL; the result is kept on disk.
+
+    No kernel may allocate: without reference counts, drivers compile in half the time.
+    """
+    return _dispatcher(function, FAST)
+
+
+def inner_kernel(function: Callable[..., Any]) -> Any:
+    """As `kernel`, for a function that only kernels call: it gets no entry for Python, which takes long
+    to compile.
+    """
+    return _dispatcher(function, FAST, **_NO_ENTRY)
+
+
+def ordered_kernel(function: Callable[..., Any]) -> Any:
+    """As `inner_kernel`, with floating-point operations kept in the order of the source."""
+    return _dispatcher(function, ORDERED, **_NO_ENTRY)
+
+
+def allocating_kernel(function: Callable[..., Any]) -> Any:
+    """As `inner_kernel`, for a function that makes arrays of its own."""
+    return _dispatcher(function, FAST, _nrt=True, **_NO_ENTRY)
+
+
+_NO_ENTRY = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
+
+class Variant:
+    """One of several functions with one signature, compiled when it is first needed, called by its address.
+
+    A driver that received dispatchers would be compiled again for each of them, in every process. One
+    that receives addresses is compiled once for all variants, and found in the cache.
+    """
+
+    def __init__(self, signature: Any, function: Callable[..., Any], allocates: bool = False) -> None:
+        self.signature = signature
+        self.function = function
+        self.allocates = allocates
+        self._compiled: Any = None
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it from Python, for tests and a look around: compiled once more, with an entry for Python."""
+        return _python_entry(self)(*arguments)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Variant, (self.signature, self.function, self.allocates)
+
+    def address(self) -> Any:
+        """What a driver is given: the compiled function's address; the function itself where nothing is
+        compiled.
+        """
+        if not COMPILED:
+            return self.function
+        result = self._dispatcher().get_compile_result(self.signature)
+        return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+
+    def _dispatcher(self) -> Any:
+        if self._compiled is None:
+            compiled = _dispatcher(self.function, FAST, _nrt=self.allocates, no_cpython_wrapper=True)
+            compiled.compile(self.signature.args)
+            self._compiled = compiled
+        return self._compiled
+
+
+def variant(signature: Any, allocates: bool = False) -> Callable[[Callable[..., Any]], Variant]:
+    """Make a function one of several that a compiled driver may be given as an argument."""
+    return lambda function: Variant(signature, function, allocates)
+
+
+def caller(signature: Any) -> Callable[..., Any]:
+    """How compiled code calls a variant of this signature: `call(address, (argument, ...))`.
+
+    Numba's own first-class functions do the same with three times the code at every call, which drivers
+    pay for in compile time.
+    """
+    if not COMPILED:
+        return lambda function, arguments: function(*arguments)
+
+    @intrinsic
+    def call(typing: Any, address: Any, arguments: Any) -> Any:
+        def codegen(context: Any, builder: Any, called: Any, values: Any) -> Any:
+            expected = [context.get_value_type(kind) for kind in signature.args]
+            function = ir.FunctionType(context.get_value_type(signature.return_type), expected)
+            packed = [
+                context.cast(builder, builder.extract_value(values[1], i), given, wanted)
+                for i, (given, wanted) in enumerate(zip(arguments.types, signature.args, strict=True))
+            ]
+            result = builder.call(builder.inttoptr(values[0], function.as_pointer()), packed)
+            return context.get_dummy_value() if signature.return_type is types.none else result
+
+        return signature.return_type(types.int64, arguments), codegen
+
+    return cast("Callable[..., Any]", call)
+
+
+@cache
+def _python_entry(chosen: Variant) -> Any:
+    return _dispatcher(chosen.function, FAST, _nrt=chosen.allocates)
+
+
+def _dispatcher(function: Callable[..., Any], fastmath: set[str], **options: bool) -> Any:
+    flags: Any = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": False, **options}
+    dispatcher = numba.njit(**flags)(function)
+    if COMPILED and _cache_folder() is not None:
+        dispatcher._cache = _Cache(function)
+    return dispatcher
+
+
+@cache
+def sources_digest() -> str:
+    """Digest of every kernel source: a changed inner function must invalidate all its callers."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _cache_folder() -> str | None:
+    """The user's cache folder for these very sources, or None where nothing can be written."""
+    if _config.CACHE_DIR:
+        base = Path(_config.CACHE_DIR)
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = base / "daskgraph" / f"kernels-{sources_digest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return str(folder) if os.access(folder, os.W_OK) else None
+
+
+class _Locator(caching._CacheLocator):
+    """Places compiled kernels in the user's cache folder, under the digest of their sources."""
+
+    def __init__(self, function: Any, path: str) -> None:
+        self._py_file = path
+        self._line = function.__code__.co_firstlineno
+
+    def get_cache_path(self) -> str:
+        return str(_cache_folder())
+
+    def get_source_stamp(self) -> str:
+        own = Path(self._py_file)
+        text = own.read_bytes() if own.exists() else b""
+        return sources_digest() + hashlib.sha256(text).hexdigest()
+
+    def get_disambiguator(self) -> str:
+        place = hashlib.sha256(self._py_file.encode()).hexdigest()[:8]
+        return f"{self._line}-{place}"
+
+    @classmethod
+    def from_function(cls, function: Any, path: str) -> "_Locator":
+        return cls(function, path)
+
+
+class _Implementation(caching.CompileResultCacheImpl):
+    _locator_classes: ClassVar[list[type]] = [_Locator]
+
+
+class _Cache(caching.FunctionCache):
+    _impl_class = _Implementation
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        # A full disk must not stop a training that could run from memory.
+        try:
+            super().save_overload(signature, data)
+        except OSError:
+            self.disable()

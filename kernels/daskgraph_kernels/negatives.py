@@ -1,0 +1,62 @@
+"""Which entities a batch's positives are scored against."""
+
+import numpy as np
+from numba.core import types
+
+from .jit import Ids, Ranges, inner_kernel, variant
+from .rng import below, philox
+
+# candidates(key, batch, side, ranges (k, 2), out (n,))
+CANDIDATES = types.void(types.uint64, types.int64, types.int64, Ranges, Ids)
+
+HEAD_SIDE = 0
+TAIL_SIDE = 1
+
+
+@variant(CANDIDATES)
+def draw_uniform(key, batch, side, ranges, out):
+    """Fill out (n,) with rows drawn uniformly, with replacement, from the row ranges (k, 2) [first, last)."""
+    total = np.int64(0)
+    for k in range(ranges.shape[0]):
+        total += ranges[k, 1] - ranges[k, 0]
+    limit = np.uint64(total)
+    high = np.uint64(batch) >> np.uint64(32)
+    low = np.uint64(batch) & np.uint64(0xFFFFFFFF)
+    for i in range(0, len(out), 2):
+        w0, w1, w2, w3 = philox(key, np.uint64(i >> 1), np.uint64(side), low, high)
+        out[i] = _row(ranges, below(w0, w1, limit))
+        if i + 1 < len(out):
+            out[i + 1] = _row(ranges, below(w2, w3, limit))
+
+
+@variant(CANDIDATES)
+def list_all(key, batch, side, ranges, out):
+    """Fill out (n,) with every row of the ranges (k, 2), in order, n of them at most."""
+    position = 0
+    for k in range(ranges.shape[0]):
+        for row in range(ranges[k, 0], ranges[k, 1]):
+            if position < len(out):
+                out[position] = row
+                position += 1
+
+
+@inner_kernel
+def _row(ranges, position):
+    """The row at `position` when the ranges are laid end to end."""
+    for k in range(ranges.shape[0]):
+        count = ranges[k, 1] - ranges[k, 0]
+        if position < count:
+            return ranges[k, 0] + position
+        position -= count
+    return ranges[ranges.shape[0] - 1, 1] - 1
+
+
+@inner_kernel
+def row_position(ranges, row):
+    """Where `row` stands when the ranges (k, 2) are laid end to end."""
+    before = np.int64(0)
+    for k in range(ranges.shape[0]):
+        if ranges[k, 0] <= row < ranges[k, 1]:
+            return before + row - ranges[k, 0]
+        before += ranges[k, 1] - ranges[k, 0]
+    return before

@@ -1,0 +1,227 @@
+"""Relation operators: what a relation does to the rows of one side (docs/mathematics.md, equations 1 to
+7).
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import types
+
+from .jit import Ids, Matrix, Variant, inner_kernel, variant
+from .products import gemm
+
+# forward(parameters (R, s), relations (n,), rows (n, d), out (n, d))
+FORWARD = types.void(Matrix, Ids, Matrix, Matrix)
+# backward(parameters (R, s), relations (n,), slots (n,), rows (n, d), d_out (n, d), d_rows (n, d),
+#   d_parameters (k, s))
+BACKWARD = types.void(Matrix, Ids, Ids, Matrix, Matrix, Matrix, Matrix)
+
+
+class Operator(NamedTuple):
+    """A relation operator: its parameters in their packed order, and the pair of kernels."""
+
+    forward: Variant
+    backward: Variant
+    # parameter name -> (shape for dimension d, initial value: "zeros", "ones" or "identity")
+    parameters: dict[str, tuple[str, str]]
+    complex: bool = False
+
+
+@variant(FORWARD)
+def none_forward(parameters, relations, rows, out):
+    """Out (n, d) = rows (n, d). Equation 1."""
+    for i in range(len(rows)):
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[i, j]
+
+
+@variant(BACKWARD)
+def none_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows (n, d) += d_out (n, d). Equation 1."""
+    for i in range(len(rows)):
+        for j in range(rows.shape[1]):
+            d_rows[i, j] += d_out[i, j]
+
+
+@variant(FORWARD)
+def translation_forward(parameters, relations, rows, out):
+    """Out (n, d) = rows (n, d) + parameters[relations] (n, d). Equation 2."""
+    for i in range(len(rows)):
+        relation = relations[i]
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[i, j] + parameters[relation, j]
+
+
+@variant(BACKWARD)
+def translation_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows (n, d) += d_out; d_parameters[slots] += d_out. Equation 2."""
+    for i in range(len(rows)):
+        slot = slots[i]
+        for j in range(rows.shape[1]):
+            d_rows[i, j] += d_out[i, j]
+            d_parameters[slot, j] += d_out[i, j]
+
+
+@variant(FORWARD)
+def diagonal_forward(parameters, relations, rows, out):
+    """Out (n, d) = rows (n, d) * parameters[relations] (n, d). Equation 3."""
+    for i in range(len(rows)):
+        relation = relations[i]
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[i, j] * parameters[relation, j]
+
+
+@variant(BACKWARD)
+def diagonal_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows (n, d) += d_out * parameters; d_parameters[slots] += d_out * rows. Equation 3."""
+    for i in range(len(rows)):
+        relation, slot = relations[i], slots[i]
+        for j in range(rows.shape[1]):
+            d_rows[i, j] += d_out[i, j] * parameters[relation, j]
+            d_parameters[slot, j] += d_out[i, j] * rows[i, j]
+
+
+@variant(FORWARD)
+def complex_diagonal_forward(parameters, relations, rows, out):
+    """Out = rows * parameters[relations] as complex numbers, real parts first (n, d). Equation 4."""
+    half = rows.shape[1] // 2
+    for i in range(len(rows)):
+        relation = relations[i]
+        for j in range(half):
+            real, imaginary = parameters[relation, j], parameters[relation, half + j]
+            out[i, j] = rows[i, j] * real - rows[i, half + j] * imaginary
+            out[i, half + j] = rows[i, j] * imaginary + rows[i, half + j] * real
+
+
+@variant(BACKWARD)
+def complex_diagonal_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows += d_out * conjugate(parameters); d_parameters[slots] += d_out * conjugate(rows). Equation 4."""
+    half = rows.shape[1] // 2
+    for i in range(len(rows)):
+        relation, slot = relations[i], slots[i]
+        for j in range(half):
+            real, imaginary = parameters[relation, j], parameters[relation, half + j]
+            d_real, d_imaginary = d_out[i, j], d_out[i, half + j]
+            d_rows[i, j] += d_real * real + d_imaginary * imaginary
+            d_rows[i, half + j] += d_imaginary * real - d_real * imaginary
+            d_parameters[slot, j] += d_real * rows[i, j] + d_imaginary * rows[i, half + j]
+            d_parameters[slot, half + j] += d_imaginary * rows[i, j] - d_real * rows[i, half + j]
+
+
+@inner_kernel
+def _run_end(relations, first):
+    """One past the last of the equal relations that start at `first`."""
+    last = first + 1
+    while last < len(relations) and relations[last] == relations[first]:
+        last += 1
+    return last
+
+
+@variant(FORWARD)
+def linear_forward(parameters, relations, rows, out):
+    """Out (n, d) = matrix (d, d) of each row's relation · row. Equation 5."""
+    d = rows.shape[1]
+    first = 0
+    while first < len(rows):
+        last = _run_end(relations, first)
+        matrix = relations[first] * parameters.shape[1]
+        gemm(
+            True, False, d, last - first, d, parameters, matrix, d, rows, first * d, d, 0.0, out, first * d, d
+        )
+        first = last
+
+
+@variant(BACKWARD)
+def linear_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows += matrixᵀ · d_out; d_parameters[slots] (d, d) += d_out ⊗ rows. Equation 5."""
+    d = rows.shape[1]
+    size = parameters.shape[1]
+    first = 0
+    while first < len(rows):
+        last = _run_end(relations, first)
+        matrix, gradient = relations[first] * size, slots[first] * size
+        count = last - first
+        gemm(False, False, d, count, d, parameters, matrix, d, d_out, first * d, d, 1.0, d_rows, first * d, d)
+        gemm(
+            False, True, d, d, count, rows, first * d, d, d_out, first * d, d, 1.0, d_parameters, gradient, d
+        )
+        first = last
+
+
+@variant(FORWARD)
+def affine_forward(parameters, relations, rows, out):
+    """Out (n, d) = matrix (d, d) · row + translation (d,) of each row's relation. Equation 6."""
+    d = rows.shape[1]
+    for i in range(len(rows)):
+        relation = relations[i]
+        for j in range(d):
+            out[i, j] = parameters[relation, d * d + j]
+    first = 0
+    while first < len(rows):
+        last = _run_end(relations, first)
+        matrix = relations[first] * parameters.shape[1]
+        gemm(
+            True, False, d, last - first, d, parameters, matrix, d, rows, first * d, d, 1.0, out, first * d, d
+        )
+        first = last
+
+
+@variant(BACKWARD)
+def affine_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """As linear; the translation's part of d_parameters[slots] += d_out. Equation 6."""
+    d = rows.shape[1]
+    size = parameters.shape[1]
+    for i in range(len(rows)):
+        slot = slots[i]
+        for j in range(d):
+            d_parameters[slot, d * d + j] += d_out[i, j]
+    first = 0
+    while first < len(rows):
+        last = _run_end(relations, first)
+        matrix, gradient = relations[first] * size, slots[first] * size
+        count = last - first
+        gemm(False, False, d, count, d, parameters, matrix, d, d_out, first * d, d, 1.0, d_rows, first * d, d)
+        gemm(
+            False, True, d, d, count, rows, first * d, d, d_out, first * d, d, 1.0, d_parameters, gradient, d
+        )
+        first = last
+
+
+# A shape is written in d, the dimension; packed parameters stand in this order.
+OPERATORS: dict[str, Operator] = {
+    "none": Operator(none_forward, none_backward, {}),
+    "translation": Operator(translation_forward, translation_backward, {"translation": ("d", "zeros")}),
+    "diagonal": Operator(diagonal_forward, diagonal_backward, {"diagonal": ("d", "ones")}),
+    "linear": Operator(linear_forward, linear_backward, {"linear": ("d,d", "identity")}),
+    "affine": Operator(
+        affine_forward, affine_backward, {"linear": ("d,d", "identity"), "translation": ("d", "zeros")}
+    ),
+    "complex_diagonal": Operator(
+        complex_diagonal_forward,
+        complex_diagonal_backward,
+        {"real": ("d/2", "ones"), "imaginary": ("d/2", "zeros")},
+        complex=True,
+    ),
+}
+
+
+def parameter_shape(shape: str, dimension: int) -> tuple[int, ...]:
+    """The shape of one relation's parameter: "d", "d/2" or "d,d" for `dimension`."""
+    sizes = {"d": dimension, "d/2": dimension // 2}
+    return tuple(sizes[part] for part in shape.split(","))
+
+
+def packed_size(operator: Operator, dimension: int) -> int:
+    """How many numbers one relation's packed parameters take."""
+    shapes = (parameter_shape(shape, dimension) for shape, _ in operator.parameters.values())
+    return sum(int(np.prod(shape)) for shape in shapes)
+
+
+def initial_parameters(operator: Operator, dimension: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """One relation's packed parameters (s,) before training: the operator that changes nothing."""
+    parts = []
+    for shape, kind in operator.parameters.values():
+        size = parameter_shape(shape, dimension)
+        full = {"zeros": np.zeros, "ones": np.ones}.get(kind)
+        parts.append((full(size) if full else np.eye(dimension)).reshape(-1))
+    return np.concatenate([np.empty(0), *parts]).astype(np.float32)

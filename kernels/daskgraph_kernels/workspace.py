@@ -1,0 +1,211 @@
+"""What one thread needs to train one batch: the arguments of the drivers, and the arrays they fill."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba.core import types
+from numpy.typing import NDArray
+
+from .adagrad import merge_repeats, step_common, step_parameters, step_rows
+from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
+from .jit import Flags, Ids, Matrix, Ranges, Variant, Vector, record
+from .regularizers import add_n3
+from .rows import gather
+
+Floats = NDArray[np.float32]
+Integers = NDArray[np.int64]
+
+
+class Functions(NamedTuple):
+    """The variants that make a model: one compiled driver serves every combination."""
+
+    operator_forward: Variant
+    operator_backward: Variant
+    prepare: Variant
+    prepare_backward: Variant
+    pairs: Variant
+    pairs_backward: Variant
+    scores: Variant
+    scores_backward: Variant
+    loss: Variant
+    candidates: Variant  # draw_uniform or list_all
+    # The same for every model: called by address, so that drivers compile quickly.
+    gather: Variant = gather
+    add_n3: Variant = add_n3
+    merge_repeats: Variant = merge_repeats
+    step_rows: Variant = step_rows
+    step_parameters: Variant = step_parameters
+    step_common: Variant = step_common
+    take_bias: Variant = take_bias
+    add_bias: Variant = add_bias
+    add_bias_gradient: Variant = add_bias_gradient
+    save_bias: Variant = save_bias
+    restore_bias: Variant = restore_bias
+
+
+def addresses(functions: Functions) -> Functions:
+    """The same functions as drivers take them, compiled."""
+    return Functions(*(function.address() for function in functions))
+
+
+class Settings(NamedTuple):
+    """Numbers and switches of a training step."""
+
+    identity: bool  # the operator changes nothing
+    complex_parameters: bool
+    separate: bool  # prepared rows differ from gathered ones
+    keeps_scores: bool  # the comparator's gradient needs the scores
+    bias: bool
+    shared_table: bool  # heads and tails are rows of one table
+    in_batch: bool
+    all_candidates: bool
+    corrupt_head: bool
+    corrupt_tail: bool
+    uniform: int
+    margin: np.float32
+    regularization: np.float32
+    max_norm: np.float32
+    learning_rate: np.float32
+    relation_learning_rate: np.float32
+
+
+class Tables(NamedTuple):
+    """Everything a step reads and changes in place; head and tail arrays are the same objects where types
+    are.
+    """
+
+    head: Floats  # (n, d)
+    head_sums: Floats  # (n,)
+    head_ranges: Integers  # (k, 2): rows that may be candidates
+    head_global: Floats  # (d,) or (0,)
+    head_global_sums: Floats
+    tail: Floats
+    tail_sums: Floats
+    tail_ranges: Integers
+    tail_global: Floats
+    tail_global_sums: Floats
+    head_parameters: Floats  # (relations, s): the operators that act on heads, in reciprocal models
+    head_parameter_sums: Floats
+    tail_parameters: Floats  # (relations, s): the operators that act on tails
+    tail_parameter_sums: Floats
+    relation_weights: Floats  # (relations,)
+
+
+class Batches(NamedTuple):
+    """Edges in the order in which they are trained; batch k is [starts[k], starts[k + 1])."""
+
+    head: Integers
+    relation: Integers
+    tail: Integers
+    weight: Floats  # (edges,), or (0,): all 1
+    starts: Integers
+
+
+class Workspace(NamedTuple):
+    """Arrays of one thread, allocated once. Uses are laid out: heads, head candidates, tails, tail
+    candidates.
+    """
+
+    ids: Integers  # (uses,)
+    rows: Floats  # (uses, d): gathered
+    prepared: Floats  # (uses, d): as compared; `rows` itself where nothing is changed
+    norms: Floats  # (uses,)
+    bias: Floats  # (uses,)
+    gradient: Floats  # (uses, d)
+    operated: Floats  # (operated, d): the operator's output, prepared
+    operated_norms: Floats
+    operated_bias: Floats
+    operated_gradient: Floats
+    relations: Integers  # (operated,)
+    slots: Integers  # (operated,): where a relation's gradient is summed
+    slot_of: Integers  # (relations,): -1, or the slot of a relation of this batch
+    batch_relations: Integers  # (slots,)
+    positions: Integers  # (uses,): 0, 1, 2, ...
+    head_parameter_gradient: Floats  # (slots, s)
+    tail_parameter_gradient: Floats
+    head_scores: Floats  # (batch * candidates,)
+    tail_scores: Floats
+    head_score_gradient: Floats  # the scores themselves where no comparator needs them afterwards
+    tail_score_gradient: Floats
+    positive: Floats  # (2, batch): head side, tail side
+    positive_gradient: Floats
+    weights: Floats  # (batch,)
+    saved: Floats  # (uses,): bias gradients put aside
+    hash_table: Integers  # (m, 2)
+    merged: NDArray[np.bool_]  # (uses,)
+
+
+class Sizes(NamedTuple):
+    """How many rows of the workspace a batch takes."""
+
+    batch: int
+    head_extra: int
+    tail_extra: int
+
+
+class Block(NamedTuple):
+    """Rows to compare, as prepared (n, d), with what is kept of the preparation, and their gradient."""
+
+    rows: Floats
+    norms: Floats
+    bias: Floats
+    gradient: Floats
+
+
+FUNCTIONS = record(Functions, *[types.int64] * len(Functions._fields))
+SETTINGS = record(Settings, *[types.boolean] * 10, types.int64, *[types.float32] * 5)
+SIZES = record(Sizes, *[types.int64] * 3)
+TABLES = record(Tables, *[Matrix, Vector, Ranges, Vector, Vector] * 2, *[Matrix] * 4, Vector)
+WORKSPACE = record(
+    Workspace,
+    *[Ids, Matrix, Matrix, Vector, Vector, Matrix],
+    *[Matrix, Vector, Vector, Matrix, Ids, Ids, Ids, Ids, Ids],
+    *[Matrix, Matrix, Vector, Vector, Vector, Vector, Matrix, Matrix, Vector, Vector, Ranges, Flags],
+)
+
+
+def allocate(
+    settings: Settings, reciprocal: bool, sizes: Sizes, dimension: int, parameter_size: int, relations: int
+) -> Workspace:
+    """Arrays for batches of up to these sizes."""
+    batch, head_extra, tail_extra = sizes
+    uses = 2 * batch + head_extra + tail_extra
+    operated = 2 * batch if reciprocal else batch + tail_extra
+    slots = min(batch, relations) if reciprocal else 1
+    in_batch = batch if settings.in_batch else 0
+
+    def floats(*shape: int) -> Floats:
+        return np.zeros(shape, np.float32)
+
+    rows = floats(uses, dimension)
+    head_scores = floats(batch * (in_batch + head_extra))
+    tail_scores = floats(batch * (in_batch + tail_extra))
+    return Workspace(
+        ids=np.zeros(uses, np.int64),
+        rows=rows,
+        prepared=floats(uses, dimension) if settings.separate else rows,
+        norms=floats(uses),
+        bias=floats(uses),
+        gradient=floats(uses, dimension),
+        operated=floats(operated, dimension),
+        operated_norms=floats(operated),
+        operated_bias=floats(operated),
+        operated_gradient=floats(operated, dimension),
+        relations=np.zeros(operated, np.int64),
+        slots=np.zeros(operated, np.int64),
+        slot_of=np.full(relations, -1, np.int64),
+        batch_relations=np.zeros(slots, np.int64),
+        positions=np.arange(uses, dtype=np.int64),
+        head_parameter_gradient=floats(slots if reciprocal else 0, parameter_size),
+        tail_parameter_gradient=floats(slots, parameter_size),
+        head_scores=head_scores,
+        tail_scores=tail_scores,
+        head_score_gradient=np.zeros_like(head_scores) if settings.keeps_scores else head_scores,
+        tail_score_gradient=np.zeros_like(tail_scores) if settings.keeps_scores else tail_scores,
+        positive=floats(2, batch),
+        positive_gradient=floats(2, batch),
+        weights=floats(batch),
+        saved=floats(max(uses, operated)),
+        hash_table=np.zeros((1 << (2 * uses).bit_length(), 2), np.int64),
+        merged=np.zeros(uses, np.bool_),
+    )
