@@ -1,0 +1,254 @@
+"""What a config makes of a graph: the kernels of every relation, the place of every parameter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.config import Config, RelationConfig
+from daskgraph.graph import GraphSchema
+from daskgraph_kernels.comparators import COMPARATORS
+from daskgraph_kernels.losses import LOSSES
+from daskgraph_kernels.negatives import draw_uniform, list_all
+from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
+from daskgraph_kernels.workspace import Functions, Settings
+
+Floats = npt.NDArray[np.float32]
+
+ON_HEADS = "reciprocal_"
+"""Prefix of the stored names of operators that act on heads; those that act on tails have none."""
+
+
+class Group(NamedTuple):
+    """Relations whose batches run through the same kernels on the same tables."""
+
+    head: str
+    """Entity type of their heads."""
+
+    tail: str
+    """Entity type of their tails."""
+
+    operator: str
+    """Name of their operator."""
+
+    all_candidates: bool
+    """Whether every entity is a candidate."""
+
+
+@dataclass
+class Parameters:
+    """What all edges of a model share, in memory: operators, and the vectors common to a type.
+
+    Operators are packed: row r of a table holds the numbers of relation r, in the order of its operator.
+    """
+
+    tail: Floats
+    """Operators that act on tails, shape (relations, size)."""
+
+    head: Floats
+    """Operators that act on heads, (relations, size); (0, size) unless the model is reciprocal."""
+
+    tail_sums: Floats
+    """Adagrad sums of `tail`."""
+
+    head_sums: Floats
+    """Adagrad sums of `head`."""
+
+    common: dict[str, Floats]
+    """For every entity type the vector added to all its rows, (dimension,); (0,) if there is none."""
+
+    common_sums: dict[str, Floats]
+    """Adagrad sums of `common`."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A config applied to the types of a graph.
+
+    Parameters
+    ----------
+    config
+        What was chosen.
+    schema
+        Entity types and relations of the graph.
+    """
+
+    config: Config
+    schema: GraphSchema
+
+    @cached_property
+    def relations(self) -> tuple[RelationConfig, ...]:
+        """What the config says of every relation of the graph, in the graph's order."""
+        chosen = {relation.name: relation for relation in self.config.relations}
+        return tuple(
+            chosen.get(
+                relation.name, RelationConfig(name=relation.name, head=relation.head, tail=relation.tail)
+            )
+            for relation in self.schema.relations
+        )
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """The distinct groups of relations."""
+        return tuple(dict.fromkeys(self.group_of(index) for index in range(len(self.relations))))
+
+    @cached_property
+    def group_index(self) -> npt.NDArray[np.int64]:
+        """For every relation the index of its group, int64, shape (relations,)."""
+        order = {group: index for index, group in enumerate(self.groups)}
+        return np.array([order[self.group_of(index)] for index in range(len(self.relations))], np.int64)
+
+    def group_of(self, relation: int) -> Group:
+        """Return the group of the relation with that index."""
+        chosen = self.relations[relation]
+        every = self.config.negatives.all or chosen.all_candidates
+        return Group(chosen.head, chosen.tail, self.config.operator_of(chosen), every)
+
+    def dimension(self, entity_type: str) -> int:
+        """Return the length of the vectors of an entity type."""
+        return self.config.dimension_of(entity_type)
+
+    def functions(self, group: Group) -> Functions:
+        """Return the kernels of a group, not yet compiled."""
+        operator, comparator = OPERATORS[group.operator], COMPARATORS[self.config.model.comparator]
+        return Functions(
+            operator.forward,
+            operator.backward,
+            comparator.prepare,
+            comparator.prepare_backward,
+            comparator.pairs,
+            comparator.pairs_backward,
+            comparator.scores,
+            comparator.scores_backward,
+            LOSSES[self.config.loss.function],
+            list_all if group.all_candidates else draw_uniform,
+        )
+
+    def settings(self, group: Group) -> Settings:
+        """Return the numbers and switches of a training step of a group."""
+        model, negatives, training = self.config.model, self.config.negatives, self.config.training
+        comparator = COMPARATORS[model.comparator]
+        return Settings(
+            identity=group.operator == "none",
+            complex_parameters=OPERATORS[group.operator].complex,
+            separate=comparator.rescales or model.bias,
+            keeps_scores=comparator.keeps_scores,
+            bias=model.bias,
+            shared_table=group.head == group.tail,
+            in_batch=negatives.in_batch and not group.all_candidates,
+            all_candidates=group.all_candidates,
+            corrupt_head=negatives.corrupt in ("both", "head"),
+            corrupt_tail=negatives.corrupt in ("both", "tail"),
+            uniform=negatives.uniform,
+            margin=np.float32(self.config.loss.margin),
+            regularization=np.float32(self.config.loss.regularization),
+            max_norm=np.float32(model.max_norm),
+            learning_rate=np.float32(training.learning_rate),
+            relation_learning_rate=np.float32(training.relation_learning_rate or training.learning_rate),
+        )
+
+    @cached_property
+    def relation_weights(self) -> Floats:
+        """Factor on the loss of every relation's edges, float32, shape (relations,)."""
+        return np.array([relation.weight for relation in self.relations], np.float32)
+
+    @cached_property
+    def parameter_size(self) -> int:
+        """Numbers in the longest packed operator."""
+        return max(
+            (packed_size(OPERATORS[group.operator], self._size(group)) for group in self.groups), default=0
+        )
+
+    def initial(self) -> Parameters:
+        """Return the parameters before training: operators that change nothing, common vectors of zeros."""
+        tail = np.zeros((len(self.relations), self.parameter_size), np.float32)
+        for index in range(len(self.relations)):
+            group = self.group_of(index)
+            row = initial_parameters(OPERATORS[group.operator], self._size(group))
+            tail[index, : len(row)] = row
+        head = tail.copy() if self.config.model.reciprocal else tail[:0].copy()
+        common = {
+            kind.name: np.zeros(
+                self.dimension(kind.name) if self.config.model.global_embedding else 0, np.float32
+            )
+            for kind in self.schema.entity_types
+        }
+        sums = {name: np.zeros_like(vector) for name, vector in common.items()}
+        return Parameters(tail, head, np.zeros_like(tail), np.zeros_like(head), common, sums)
+
+    def stored_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of every stored array of parameters and of their sums, by its path in the store."""
+        return {path: array.shape for path, array in self.unpack(self.initial()).items()}
+
+    def unpack(self, parameters: Parameters) -> dict[str, Floats]:
+        """Return parameters as they are stored: an array for each, with a row for every relation."""
+        stored: dict[str, Floats] = {}
+        sides = [("", parameters.tail, parameters.tail_sums)]
+        if len(parameters.head):
+            sides.append((ON_HEADS, parameters.head, parameters.head_sums))
+        for prefix, values, sums in sides:
+            for name, shape in self._stored_parameters().items():
+                for path, packed in (("relations", values), ("optimizer/relations", sums)):
+                    array = np.zeros((len(self.relations), *shape), np.float32)
+                    for relations, cut, columns in self._places(name):
+                        array[(relations, *cut)] = packed[relations, columns].reshape(
+                            -1, *(part.stop for part in cut)
+                        )
+                    stored[f"{path}/{prefix}{name}"] = array
+        for entity_type, vector in parameters.common.items():
+            if len(vector):
+                stored[f"global/{entity_type}"] = vector
+                stored[f"optimizer/global/{entity_type}"] = parameters.common_sums[entity_type]
+        return stored
+
+    def pack(self, stored: Mapping[str, Floats]) -> Parameters:
+        """Return parameters in memory from the arrays that `unpack` gave."""
+        parameters = self.initial()
+        sides = [("", parameters.tail, parameters.tail_sums)]
+        if len(parameters.head):
+            sides.append((ON_HEADS, parameters.head, parameters.head_sums))
+        for prefix, values, sums in sides:
+            for name in self._stored_parameters():
+                for path, packed in (("relations", values), ("optimizer/relations", sums)):
+                    array = stored[f"{path}/{prefix}{name}"]
+                    for relations, cut, columns in self._places(name):
+                        packed[relations, columns] = array[(relations, *cut)].reshape(
+                            len(array[relations]), -1
+                        )
+        for entity_type, vector in parameters.common.items():
+            if len(vector):
+                vector[:] = stored[f"global/{entity_type}"]
+                parameters.common_sums[entity_type][:] = stored[f"optimizer/global/{entity_type}"]
+        return parameters
+
+    def _size(self, group: Group) -> int:
+        """Return the length of the vectors that a group's operator acts on."""
+        return self.dimension(group.tail)
+
+    def _stored_parameters(self) -> dict[str, tuple[int, ...]]:
+        """Name each parameter of any operator in use, with the greatest shape that a relation needs."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for group in self.groups:
+            for name, (form, _) in OPERATORS[group.operator].parameters.items():
+                shape = parameter_shape(form, self._size(group))
+                shapes[name] = max(shapes.get(name, shape), shape)
+        return shapes
+
+    def _places(self, name: str) -> list[tuple[Any, tuple[slice, ...], slice]]:
+        """Where one parameter stands: its relations, their part of the stored array, their packed columns."""
+        places = []
+        for index, group in enumerate(self.groups):
+            first = 0
+            for own, (form, _) in OPERATORS[group.operator].parameters.items():
+                shape = parameter_shape(form, self._size(group))
+                size = int(np.prod(shape))
+                if own == name:
+                    relations = np.flatnonzero(self.group_index == index)
+                    places.append(
+                        (relations, tuple(slice(0, part) for part in shape), slice(first, first + size))
+                    )
+                first += size
+        return places
