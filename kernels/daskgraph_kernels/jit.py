@@ -4,12 +4,13 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 import numba
-from llvmlite import ir
+from llvmlite import binding, ir
 from numba.core import caching, types
 from numba.extending import intrinsic
 
@@ -83,7 +84,11 @@ class Variant:
         """Call it from Python, for tests and a look around: compiled once more, with an entry for Python."""
         return _python_entry(self)(*arguments)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        # A variant stands in the place of its function, which therefore can not be pickled by that name.
+        self.__module__, name = self.function.__module__, self.function.__qualname__
+        if getattr(sys.modules.get(self.__module__), name, None) is self:
+            return name
         return Variant, (self.signature, self.function, self.allocates)
 
     def address(self) -> Any:
@@ -143,7 +148,7 @@ def _dispatcher(function: Callable[..., Any], fastmath: set[str], **options: boo
     flags: Any = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": False, **options}
     dispatcher = numba.njit(**flags)(function)
     if COMPILED and _cache_folder() is not None:
-        dispatcher._cache = _Cache(function)
+        dispatcher._cache = _Cache(function, flags)
     return dispatcher
 
 
@@ -158,20 +163,33 @@ def sources_digest() -> str:
 
 
 @cache
+def machine_digest() -> str:
+    """Digest of what compiled code depends on beside its source: unlike machines may share a home."""
+    name, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
+    chosen = (numba.__version__, _config.CPU_NAME or name, _config.CPU_FEATURES or features)
+    return hashlib.sha256(repr(chosen).encode()).hexdigest()
+
+
+@cache
 def _cache_folder() -> str | None:
-    """The user's cache folder for these very sources, or None where nothing can be written."""
-    if _config.CACHE_DIR:
-        base = Path(_config.CACHE_DIR)
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = base / "daskgraph" / f"kernels-{sources_digest()[:16]}"
+    """The user's cache folder for these very sources and this kind of machine, or None where nothing can be
+    written.
+    """
+    name = f"kernels-{sources_digest()[:16]}-{machine_digest()[:8]}"
     try:
+        folder = _cache_base() / "daskgraph" / name
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
         return None
     return str(folder) if os.access(folder, os.W_OK) else None
+
+
+def _cache_base() -> Path:
+    if _config.CACHE_DIR:
+        return Path(_config.CACHE_DIR)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 
 
 class _Locator(caching._CacheLocator):
@@ -204,6 +222,29 @@ class _Implementation(caching.CompileResultCacheImpl):
 
 class _Cache(caching.FunctionCache):
     _impl_class = _Implementation
+
+    def __init__(self, function: Any, flags: dict[str, Any]) -> None:
+        super().__init__(function)
+        # A function compiled with and without an entry for Python is two functions: in one file, one would
+        # be taken for the other.
+        options = sorted(
+            (name, sorted(value) if name == "fastmath" else value) for name, value in flags.items()
+        )
+        digest = hashlib.sha256(repr(options).encode()).hexdigest()
+        self._cache_file = caching.IndexDataCacheFile(
+            cache_path=self._cache_path,
+            filename_base=f"{self._impl.filename_base}-{digest[:8]}",
+            source_stamp=self._impl.locator.get_source_stamp(),
+        )
+
+    def load_overload(self, signature: Any, context: Any) -> Any:
+        # A file cut short by a crash must not stop any later training.
+        try:
+            return super().load_overload(signature, context)
+        except Exception:
+            with suppress(OSError):
+                self.flush()
+            return None
 
     def save_overload(self, signature: Any, data: Any) -> None:
         # A full disk must not stop a training that could run from memory.
