@@ -155,7 +155,9 @@ def _ignore_positives(settings, ranges, ids, first, out):
     """Mark each row's own positive, ids[first + i], as ignored where it stands among the candidates."""
     for i in range(len(out)):
         if settings.all_candidates:
-            out[i, row_position(ranges, ids[first + i])] = IGNORED
+            position = row_position(ranges, ids[first + i])
+            if position < out.shape[1]:
+                out[i, position] = IGNORED
         elif settings.in_batch:
             out[i, i] = IGNORED
 
@@ -172,6 +174,7 @@ def _add_block_n3(functions, settings, work, block):
             block.rows,
             work.positions,
             count,
+            block.rows.shape[1],
             settings.complex_parameters,
             settings.regularization,
             block.gradient,
@@ -181,6 +184,26 @@ def _add_block_n3(functions, settings, work, block):
     if settings.bias:
         call_take_bias(functions.take_bias, (block.rows, block.rows, block.bias))
     return penalty
+
+
+@inner_kernel
+def _parameter_n3(functions, settings, work, parameters, gradient, count):
+    """Regularise the operators of the first `count` edges of the batch; the penalty."""
+    # Rows are as long as the model's longest operator; a complex one has its imaginary half at d / 2.
+    width = work.rows.shape[1] if settings.complex_parameters else parameters.shape[1]
+    return call_add_n3(
+        functions.add_n3,
+        (
+            parameters,
+            work.relations,
+            count,
+            width,
+            settings.complex_parameters,
+            settings.regularization,
+            gradient,
+            work.slots,
+        ),
+    )
 
 
 @inner_kernel
@@ -255,17 +278,8 @@ def standard(functions, settings, tables, work, sizes):
     if settings.regularization > 0:
         penalty += _add_block_n3(functions, settings, work, own_heads)
         penalty += _add_block_n3(functions, settings, work, own_tails)
-        penalty += call_add_n3(
-            functions.add_n3,
-            (
-                tables.tail_parameters,
-                work.relations,
-                1,
-                settings.complex_parameters,
-                settings.regularization,
-                work.tail_parameter_gradient,
-                work.slots,
-            ),
+        penalty += _parameter_n3(
+            functions, settings, work, tables.tail_parameters, work.tail_parameter_gradient, 1
         )
     _prepare_backward(functions, settings, heads, work.saved)
     _prepare_backward(functions, settings, tails, work.saved)
@@ -285,23 +299,6 @@ def standard(functions, settings, tables, work, sizes):
             ),
         )
     return loss, penalty
-
-
-@inner_kernel
-def _parameter_n3(functions, settings, work, parameters, gradient, count):
-    """Regularise the operator of each edge of the batch; the penalty."""
-    return call_add_n3(
-        functions.add_n3,
-        (
-            parameters,
-            work.relations,
-            count,
-            settings.complex_parameters,
-            settings.regularization,
-            gradient,
-            work.slots,
-        ),
-    )
 
 
 @variant(FORWARD_BACKWARD)

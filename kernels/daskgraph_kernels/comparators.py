@@ -1,4 +1,4 @@
-"""Comparators: how alike two rows are (docs/mathematics.md, equations 10 to 14).
+"""Comparators: how alike two rows are (docs/mathematics.md, equations 10 to 13).
 
 Rows are prepared once (`norms` keeps what the backward pass needs), then compared: every query with its own
 positive (`pairs`), and every query with every candidate (`scores`, one matrix product).

@@ -53,7 +53,7 @@ def _row(ranges, position):
 
 @inner_kernel
 def row_position(ranges, row):
-    """Where `row` stands when the ranges (k, 2) are laid end to end."""
+    """Where `row` stands when the ranges (k, 2) are laid end to end; their length, if it is in none."""
     before = np.int64(0)
     for k in range(ranges.shape[0]):
         if ranges[k, 0] <= row < ranges[k, 1]:

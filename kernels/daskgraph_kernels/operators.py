@@ -1,5 +1,5 @@
 """Relation operators: what a relation does to the rows of one side (docs/mathematics.md, equations 1 to
-7).
+6).
 """
 
 from typing import NamedTuple

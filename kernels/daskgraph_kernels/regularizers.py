@@ -5,13 +5,13 @@ from numba.core import types
 
 from .jit import Ids, Matrix, variant
 
-# penalty(rows, ids, count, pairs, coefficient, gradient, slots) -> penalty
-PENALTY = types.float64(Matrix, Ids, types.int64, types.boolean, types.float32, Matrix, Ids)
+# penalty(rows, ids, count, width, pairs, coefficient, gradient, slots) -> penalty
+PENALTY = types.float64(Matrix, Ids, types.int64, types.int64, types.boolean, types.float32, Matrix, Ids)
 
 
 @variant(PENALTY)
-def add_n3(rows, ids, count, pairs, coefficient, gradient, slots):
-    """Coefficient times Σ |row|³ over rows[ids[:count]] (·, d), of moduli if `pairs`. Equation 30.
+def add_n3(rows, ids, count, width, pairs, coefficient, gradient, slots):
+    """Coefficient times Σ |row|³ over rows[ids[:count], :width], of moduli if `pairs`. Equation 30.
 
     Its gradient is added to gradient[slots[:count]].
     """
@@ -21,7 +21,7 @@ def add_n3(rows, ids, count, pairs, coefficient, gradient, slots):
         row, out = rows[ids[i]], gradient[slots[i]]
         total = np.float32(0)
         if pairs:
-            half = len(row) // 2
+            half = width // 2
             for j in range(half):
                 real, imaginary = row[j], row[half + j]
                 square = real * real + imaginary * imaginary
@@ -30,7 +30,7 @@ def add_n3(rows, ids, count, pairs, coefficient, gradient, slots):
                 out[j] += triple * modulus * real
                 out[half + j] += triple * modulus * imaginary
         else:
-            for j in range(len(row)):
+            for j in range(width):
                 size = abs(row[j])
                 total += size * size * size
                 out[j] += triple * size * row[j]
