@@ -242,9 +242,9 @@ class ModelStore:
         return Staging(self.path, lease)
 
     def commit(
-        self, staging: Staging, progress: Mapping[str, Any], history_entry: Mapping[str, Any] | None = None
+        self, staging: Staging, progress: Mapping[str, Any], entries: Sequence[Mapping[str, Any]] = ()
     ) -> None:
-        """Make everything staged by a lease, the progress and the entry part of the model: all or nothing.
+        """Make everything staged by a lease, the progress and entries of history part of the model: all or nothing.
 
         Raises
         ------
@@ -253,7 +253,7 @@ class ModelStore:
         """
         if self._lock is not None and self._lock.held:
             self._lock.check()
-        history = self.history if history_entry is None else [*self.history, dict(history_entry)]
+        history = [*self.history, *map(dict, entries)]
         staging.seal({"progress": dict(progress), "history": history})
         stage.apply(self.path, staging.folder)
 

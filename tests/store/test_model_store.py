@@ -64,7 +64,7 @@ def test_create(graph: GraphStore, model: ModelStore) -> None:
 
 
 def test_commit(model: ModelStore) -> None:
-    model.commit(stage_all(model, 1.5), {"epoch": 1}, {"loss": 3.0})
+    model.commit(stage_all(model, 1.5), {"epoch": 1}, [{"loss": 3.0}])
     model.commit(model.staging("1"), {"epoch": 2})
     model = ModelStore.open(model.path)
     assert model.progress == {"epoch": 2}
@@ -96,7 +96,7 @@ def test_staged_is_not_committed(model: ModelStore) -> None:
 @pytest.mark.parametrize("moves", range(9))
 def test_commit__interrupted(model: ModelStore, monkeypatch: pytest.MonkeyPatch, moves: int) -> None:
     """The process dies after so many moves of a commit: the next sweep finishes it."""
-    model.commit(stage_all(model, 1), {"epoch": 1}, {"loss": 1})
+    model.commit(stage_all(model, 1), {"epoch": 1}, [{"loss": 1}])
     staging = stage_all(model, 2)
     done = 0
     real = os.replace
@@ -111,9 +111,9 @@ def test_commit__interrupted(model: ModelStore, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(os, "replace", replace)
     if moves < 8:
         with pytest.raises(KeyboardInterrupt):
-            model.commit(staging, {"epoch": 2}, {"loss": 2})
+            model.commit(staging, {"epoch": 2}, [{"loss": 2}])
     else:
-        model.commit(staging, {"epoch": 2}, {"loss": 2})
+        model.commit(staging, {"epoch": 2}, [{"loss": 2}])
     monkeypatch.undo()
     opened = ModelStore.open(model.path)
     assert opened.progress["epoch"] == (1 if moves < 8 else 2)

@@ -1,0 +1,227 @@
+"""Threads that train batches: each takes the next run, and changes the shared tables without locks (HOGWILD).
+
+Niu et al., NIPS 2011: where updates are sparse, lost ones cost less than locks.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Lock
+
+import numpy as np
+
+from daskgraph.buffer import TypeTable
+from daskgraph.graph import Edges
+from daskgraph.model import Group, Model, Parameters
+from daskgraph.trainer.batches import GroupBatches, Run, cut, runs
+from daskgraph_kernels.batch import reciprocal, standard
+from daskgraph_kernels.rng import derive_key
+from daskgraph_kernels.sgd import train_batches
+from daskgraph_kernels.workspace import (
+    Batches,
+    Functions,
+    Settings,
+    Sizes,
+    Tables,
+    Workspace,
+    addresses,
+    allocate,
+)
+
+_ORDER = 0x0D3
+_CANDIDATES = 0xCA4D
+
+Report = Callable[[int, float], None]
+"""Told now and then how many edges were trained since the last time, and their summed loss."""
+
+
+@dataclass
+class Trained:
+    """What a stretch of training came to."""
+
+    edges: int = 0
+    """Edges trained."""
+
+    loss: float = 0.0
+    """Their summed loss, both sides, without the regularizer."""
+
+    seconds: float = 0.0
+    """Time in kernels, by the clock on the wall."""
+
+    def __add__(self, other: "Trained") -> "Trained":
+        return Trained(self.edges + other.edges, self.loss + other.loss, self.seconds + other.seconds)
+
+
+@dataclass(frozen=True)
+class _Kernels:
+    """A group's compiled functions and settings."""
+
+    functions: Functions
+    forward_backward: object
+    settings: Settings
+
+
+class Trainer:
+    """Trains slices of edges on tables in memory.
+
+    Parameters
+    ----------
+    model
+        What is trained.
+    parameters
+        Operators and common vectors, changed in place.
+    threads
+        How many threads train. One gives the same model, bit for bit, every time.
+    """
+
+    def __init__(self, model: Model, parameters: Parameters, threads: int) -> None:
+        self._model = model
+        self._parameters = parameters
+        self._threads = threads
+        self._spare: dict[tuple[Group, Sizes], list[Workspace]] = {}
+        self._lock = Lock()
+
+    def train(
+        self,
+        tables: dict[str, TypeTable],
+        edges: Edges,
+        place: tuple[int, ...],
+        report: Report,
+    ) -> Trained:
+        """Train a slice once.
+
+        Parameters
+        ----------
+        tables
+            The rows in memory of every entity type.
+        edges
+            The slice; heads and tails are places in those tables.
+        place
+            What tells this slice from all others: epoch, bucket, slice. With the seed it decides the order
+            of the
+            edges and their candidates, whatever the number of threads.
+        report
+            Told how far it is.
+        """
+        seed = self._model.config.training.seed
+        random = np.random.Generator(np.random.Philox(int(derive_key(seed, _ORDER, *place))))
+        mixed = self._model.config.model.reciprocal
+        batch_size = self._model.config.training.batch_size
+        parts = cut(edges, self._model.group_index, batch_size, mixed, random)
+        todo = iter(runs(parts, self._threads, random))
+        key = derive_key(seed, _CANDIDATES, *place)
+        started = time.perf_counter()
+        trained = Trained()
+        for edges_done, loss in self._run_all(tables, todo, key):
+            trained.edges += edges_done
+            trained.loss += loss
+            report(edges_done, loss)
+        trained.seconds = time.perf_counter() - started
+        return trained
+
+    def compile(self, tables: dict[str, TypeTable]) -> None:
+        """Compile the kernels, or load them from the cache: by a run of no batches for every group."""
+        ids = np.empty(0, np.int64)
+        nothing = Batches(ids, ids, ids, np.empty(0, np.float32), np.zeros(1, np.int64))
+        for index in range(len(self._model.groups)):
+            self._train_run(tables, Run(GroupBatches(index, nothing), 0, 0), np.uint64(0))
+
+    def _run_all(
+        self, tables: dict[str, TypeTable], todo: Iterator[Run], key: np.uint64
+    ) -> Iterator[tuple[int, float]]:
+        if self._threads == 1:
+            for run in todo:
+                yield self._train_run(tables, run, key)
+            return
+        waiting: set[Future[tuple[int, float]]] = set()
+        for run in todo:
+            waiting.add(self._pool.submit(self._train_run, tables, run, key))
+            if len(waiting) >= 2 * self._threads:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                yield from (future.result() for future in done)
+        yield from (future.result() for future in wait(waiting).done)
+
+    def _train_run(self, tables: dict[str, TypeTable], run: Run, key: np.uint64) -> tuple[int, float]:
+        part, first, last = run
+        group = self._model.groups[part.group]
+        kernels = self._kernels(group)
+        shared = self._tables(group, tables)
+        sizes = self._sizes(kernels.settings, shared)
+        work = self._take_workspace(group, kernels.settings, sizes, shared)
+        own_key = derive_key(int(key), part.group)
+        loss, _ = train_batches(
+            kernels.functions,
+            kernels.forward_backward,
+            kernels.settings,
+            shared,
+            part.batches,
+            work,
+            own_key,
+            first,
+            last,
+        )
+        with self._lock:
+            self._spare[group, sizes].append(work)
+        return int(part.batches.starts[last] - part.batches.starts[first]), float(loss)
+
+    def _kernels(self, group: Group) -> _Kernels:
+        with self._lock:
+            if group not in self._compiled:
+                model = self._model
+                step = reciprocal if model.config.model.reciprocal else standard
+                self._compiled[group] = _Kernels(
+                    addresses(model.functions(group)), step.address(), model.settings(group)
+                )
+            return self._compiled[group]
+
+    def _tables(self, group: Group, tables: dict[str, TypeTable]) -> Tables:
+        head, tail, shared = tables[group.head], tables[group.tail], self._parameters
+        return Tables(
+            head.rows,
+            head.sums,
+            head.ranges,
+            shared.common[group.head],
+            shared.common_sums[group.head],
+            tail.rows,
+            tail.sums,
+            tail.ranges,
+            shared.common[group.tail],
+            shared.common_sums[group.tail],
+            shared.head,
+            shared.head_sums,
+            shared.tail,
+            shared.tail_sums,
+            self._model.relation_weights,
+        )
+
+    def _sizes(self, settings: Settings, tables: Tables) -> Sizes:
+        head, tail = (
+            int(np.diff(ranges).sum()) if settings.all_candidates else settings.uniform
+            for ranges in (tables.head_ranges, tables.tail_ranges)
+        )
+        batch = self._model.config.training.batch_size
+        return Sizes(batch, head if settings.corrupt_head else 0, tail if settings.corrupt_tail else 0)
+
+    def _take_workspace(self, group: Group, settings: Settings, sizes: Sizes, tables: Tables) -> Workspace:
+        with self._lock:
+            spare = self._spare.setdefault((group, sizes), [])
+            if spare:
+                return spare.pop()
+        relations, size = tables.tail_parameters.shape
+        mixed = self._model.config.model.reciprocal
+        return allocate(settings, mixed, sizes, self._model.dimension(group.tail), size, relations)
+
+    @cached_property
+    def _compiled(self) -> dict[Group, _Kernels]:
+        return {}
+
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, "daskgraph-train")
+
+    def close(self) -> None:
+        """End the threads."""
+        if "_pool" in self.__dict__:
+            self._pool.shutdown(cancel_futures=True)

@@ -1,0 +1,80 @@
+"""Batches: every edge once, relations apart or together, reproducible."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daskgraph.graph import Edges
+from daskgraph.trainer.batches import cut, runs
+
+GROUPS = np.array([0, 1, 0, 2], np.int64)
+
+
+def some_edges(count: int, weighted: bool = True) -> Edges:
+    random = np.random.default_rng(count)
+    ids = np.arange(count, dtype=np.int64)
+    weight = ids.astype(np.float32) if weighted else None
+    return Edges(ids, random.integers(0, len(GROUPS), count), ids + 1, weight)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.booleans())
+def test_cut__every_edge_once(count: int, size: int, mixed: bool) -> None:
+    edges = some_edges(count)
+    parts = cut(edges, GROUPS, size, mixed, np.random.default_rng(1))
+    head = np.concatenate([part.batches.head for part in parts])
+    assert sorted(head) == list(range(count))
+    for part in parts:
+        batches = part.batches
+        np.testing.assert_array_equal(batches.tail, batches.head + 1)
+        np.testing.assert_array_equal(batches.weight, batches.head.astype(np.float32))
+        np.testing.assert_array_equal(batches.relation, edges.relation[batches.head])
+        assert (GROUPS[batches.relation] == part.group).all()
+        assert batches.starts[0] == 0 and batches.starts[-1] == len(batches.head)
+        lengths = np.diff(batches.starts)
+        assert lengths.min() >= 1 and lengths.max() <= size
+
+
+@given(st.integers(1, 300), st.integers(1, 40))
+def test_cut__one_relation_a_batch(count: int, size: int) -> None:
+    for part in cut(some_edges(count), GROUPS, size, False, np.random.default_rng(1)):
+        batches = part.batches
+        for first, last in zip(batches.starts[:-1], batches.starts[1:], strict=True):
+            assert len(np.unique(batches.relation[first:last])) == 1
+
+
+def test_cut__mixed_batches_are_full() -> None:
+    for part in cut(some_edges(1000), GROUPS, 32, True, np.random.default_rng(1)):
+        lengths = np.diff(part.batches.starts)
+        assert (lengths < 32).sum() <= 1
+
+
+def test_cut__relations_come_interleaved() -> None:
+    (part, *_) = cut(some_edges(4000), np.zeros(4, np.int64), 10, False, np.random.default_rng(1))
+    first_of_batch = part.batches.relation[part.batches.starts[:-1]]
+    quarter = first_of_batch[: len(first_of_batch) // 4]
+    assert set(quarter) == {0, 1, 2, 3}
+    assert 0.15 < (quarter == 0).mean() < 0.35
+
+
+@pytest.mark.parametrize("mixed", [True, False])
+def test_cut__same_seed_same_batches(mixed: bool) -> None:
+    first, second = (cut(some_edges(500), GROUPS, 7, mixed, np.random.default_rng(9)) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        for a, b in zip(one.batches, other.batches, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_cut__unweighted_edges_carry_no_weights() -> None:
+    (part, *_) = cut(some_edges(20, weighted=False), GROUPS, 7, True, np.random.default_rng(0))
+    assert part.batches.weight.shape == (0,)
+
+
+@given(st.integers(1, 2000), st.integers(1, 16), st.integers(1, 8))
+def test_runs__every_batch_once(count: int, size: int, threads: int) -> None:
+    parts = cut(some_edges(count), GROUPS, size, False, np.random.default_rng(1))
+    found = runs(parts, threads, np.random.default_rng(2))
+    for part in parts:
+        spans = sorted((run.first, run.last) for run in found if run.batches is part)
+        assert spans[0][0] == 0 and spans[-1][1] == len(part.batches.starts) - 1
+        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False))
