@@ -1,0 +1,115 @@
+"""Whole batches against float64 twins, gradients against finite differences."""
+
+import itertools
+from typing import Any
+
+import naive
+import numpy as np
+import pytest
+from kernel_examples import Example, Options, naive_values
+
+from daskgraph_kernels.comparators import COMPARATORS
+from daskgraph_kernels.losses import LOSSES
+from daskgraph_kernels.operators import OPERATORS
+
+EVERY: dict[str, Any] = {
+    "bias": True,
+    "common": True,
+    "max_norm": 1.5,
+    "weighted": True,
+    "regularization": 0.05,
+    "same_type": True,
+}
+MIXTURES = [
+    EVERY | {"corrupt": "head"},
+    EVERY | {"corrupt": "tail", "uniform": 0},
+    EVERY | {"all_candidates": True},
+    EVERY | {"all_candidates": True, "corrupt": "tail", "same_type": False},
+    EVERY | {"in_batch": False, "same_type": False},
+    EVERY | {"in_batch": False, "uniform": 7, "corrupt": "head"},
+    EVERY | {"uniform": 0, "same_type": False, "padding": 6},
+    EVERY | {"bias": False, "max_norm": 0.0, "padding": 5},
+]
+
+
+def check(options: Options) -> None:
+    """Loss, penalty and every gradient of the kernels agree with the twins'."""
+    example = Example(options)
+    before = naive_values(example.tables, options.same_type)
+    loss, penalty = example.differentiate()
+    values = shortened(example, before, options)
+    after = naive_values(example.tables, options.same_type)
+    for key in values:
+        np.testing.assert_allclose(after[key], values[key], rtol=1e-6, atol=1e-7)
+    edges = example.naive_edges()
+    expected_loss, expected_penalty = naive.batch_loss(options.form, values, edges)
+    np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
+    np.testing.assert_allclose(penalty, expected_penalty, rtol=1e-5)
+    gradients = example.gradients()
+    assert gradients.keys() == values.keys()
+    for key, array in values.items():
+        expected = naive.differentiate(lambda: sum(naive.batch_loss(options.form, values, edges)), array)
+        scale = max(1.0, np.abs(expected).max(initial=0))
+        np.testing.assert_allclose(gradients[key], expected, rtol=2e-4, atol=2e-5 * scale, err_msg=key)
+
+
+def shortened(example: Example, values: naive.Values, options: Options) -> naive.Values:
+    """The rows of this batch no longer than max_norm: what is differentiated, as nothing flows back there."""
+    heads = example.sizes.batch + example.sizes.head_extra
+    ids, out = example.work.ids, dict(values)
+    used = {"head": ids if options.same_type else ids[:heads], "tail": ids[heads:]}
+    for side in ("head", "tail"):
+        if side in values:
+            out[side] = naive.shorten(values[side], used[side], options.max_norm)
+    return out
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("comparator", COMPARATORS)
+def test_batch__comparator_and_loss(comparator: str, loss: str, reciprocal: bool) -> None:
+    check(Options("translation", comparator, loss, reciprocal))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("same_type", [False, True], ids=["two types", "one type"])
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_batch__operator(operator: str, same_type: bool, reciprocal: bool) -> None:
+    check(Options(operator, "cos", "logistic", reciprocal, regularization=0.02, same_type=same_type))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("number", range(len(MIXTURES)))
+def test_batch__many_options_at_once(number: int, reciprocal: bool) -> None:
+    """Every mixture meets another operator, comparator and loss; each kind meets several mixtures."""
+    kinds = list(itertools.product(COMPARATORS, LOSSES))
+    comparator, loss = kinds[(5 * number + 3 * reciprocal) % len(kinds)]
+    operators = ["translation", "diagonal", "linear", "affine", "complex_diagonal"]
+    operator = operators[(number + 2 * reciprocal) % len(operators)]
+    check(Options(operator, comparator, loss, reciprocal, seed=number + 10, **MIXTURES[number]))
+
+
+@pytest.mark.parametrize("comparator", COMPARATORS)
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+def test_batch__bias(comparator: str, reciprocal: bool) -> None:
+    check(Options("complex_diagonal", comparator, "softmax", reciprocal, bias=True, regularization=0.1))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+def test_batch__imaginary_half_of_padded_operators(reciprocal: bool) -> None:
+    """Another relation's longer operator must not move the pairs that N3 takes moduli of."""
+    check(Options("complex_diagonal", "dot", "logistic", reciprocal, regularization=0.3, padding=10))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+@pytest.mark.parametrize(("comparator", "loss"), list(itertools.product(COMPARATORS, LOSSES)))
+def test_batch__zero_rows_give_numbers(comparator: str, loss: str, bias: bool, reciprocal: bool) -> None:
+    options = Options("complex_diagonal", comparator, loss, reciprocal, bias, regularization=0.1, common=True)
+    example = Example(options)
+    for array in (example.tables.head, example.tables.tail, example.tables.tail_parameters):
+        array[:] = 0
+    example.tables.head_global[:] = 0
+    example.tables.tail_global[:] = 0
+    assert np.isfinite(example.differentiate()).all()
+    assert all(np.isfinite(gradient).all() for gradient in example.gradients().values())
