@@ -1,0 +1,6 @@
+"""From edge files and other sources to a graph store."""
+
+from daskgraph.ingest.directory import SourceFiles, find_files
+from daskgraph.ingest.importing import import_edges
+
+__all__ = ["SourceFiles", "find_files", "import_edges"]

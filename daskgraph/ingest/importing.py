@@ -1,0 +1,173 @@
+"""An import from sources to a graph store: collect, number, bucket, write."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import repeat
+from pathlib import Path
+from typing import Any
+
+from daskgraph.config import Config
+from daskgraph.errors import AlreadyExistsError, NotWritableError
+from daskgraph.events import Callback, ImportFinished, ImportStarted, Notice, ignore
+from daskgraph.ingest.buckets import bucket_edges, count_uses
+from daskgraph.ingest.collecting import Collected, collect
+from daskgraph.ingest.labels import Labels, read_labels, sort_order
+from daskgraph.ingest.numbering import Numbering, number
+from daskgraph.ingest.objects import name_of
+from daskgraph.ingest.readers import check_source, describe, is_path
+from daskgraph.ingest.strings import strings_of
+from daskgraph.store import GraphStore, GraphWriter
+
+
+def import_edges(
+    sources: Any,
+    path: str | Path,
+    *,
+    config: Config | None = None,
+    columns: Sequence[str] | None = None,
+    valid: Any = None,
+    test: Any = None,
+    labels: str | Path | Mapping[str, str] | None = None,
+    callback: Callback = ignore,
+) -> dict[str, Any]:
+    """Import edges into a new graph store.
+
+    Parameters
+    ----------
+    sources
+        The train edges: a file (TSV, CSV, Parquet; plain, gzip, zstd), a DataFrame, a SciPy sparse
+        matrix, a NetworkX graph, or a list of such.
+    path
+        Where the store will be.
+    config
+        Its types, relations, partitions and seed count; untyped if None.
+    columns
+        Names or 0-based positions of head, relation, tail and weight; or what each column is, in the
+        file's order ("_": nothing); or "head=…", "tail=…". None: found from the header and the number.
+    valid, test
+        The edges of these splits; they share the numbering.
+    labels
+        A file of id, label and perhaps description, or a mapping from id to label; ids that are not in
+        the graph are ignored.
+    callback
+        Is told what happens.
+
+    Returns
+    -------
+    `entities` by type, `relations`, `edges` by split, `seconds`, `edges_per_second`, and `bytes` on disk.
+
+    Raises
+    ------
+    SourceError, EdgeFileError
+        A source, or a line of it, can not be used; nothing is written.
+    AlreadyExistsError, NotWritableError, DiskFullError
+        The store can not be written; nothing is left.
+
+    Examples
+    --------
+    >>> import pandas, tempfile
+    >>> edges = pandas.DataFrame({"head": ["a", "b"], "tail": ["b", "c"]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     import_edges(edges, f"{folder}/small.graph.zarr")["entities"]
+    {'entity': 3}
+    """
+    started = time.perf_counter()
+    config = config or Config()
+    given = {"train": _as_list(sources), "valid": _as_list(valid), "test": _as_list(test)}
+    splits = {split: listed for split, listed in given.items() if listed}
+    _check(splits, Path(path))
+    everything = [source for listed in splits.values() for source in listed]
+    callback(ImportStarted([str(item) if is_path(item) else name_of(item) for item in everything]))
+    named = None if labels is None else read_labels(labels)
+    with ThreadPoolExecutor(_threads(), thread_name_prefix="daskgraph-import") as pool:
+        collected = collect(splits, config, columns, pool, callback)
+        _notice_odd_relations(collected, callback)
+        numbering = number(collected, config)
+        described = [
+            {"split": split, **describe(item)} for split, listed in splits.items() for item in listed
+        ]
+        with GraphWriter.create(path, numbering.schema) as writer:
+            _write(writer, collected, numbering, named, config.training.seed, pool)
+            writer.finish(config.to_dict(), described)
+    summary = _summary(GraphStore.open(path), time.perf_counter() - started)
+    callback(ImportFinished(summary))
+    return summary
+
+
+def _write(
+    writer: GraphWriter,
+    collected: Collected,
+    numbering: Numbering,
+    labels: Labels | None,
+    seed: int,
+    pool: Executor,
+) -> None:
+    # Sorting names takes one core: edges go on beside it.
+    with ThreadPoolExecutor(1, thread_name_prefix="daskgraph-names") as beside:
+        done = beside.submit(_write_names, writer, numbering, labels)
+        for stream, (split, edges) in enumerate(collected.splits.items()):
+            bucketed = bucket_edges(edges, numbering, seed, stream, pool)
+            out = writer.edges(split, len(edges), bucketed.offsets)
+            list(pool.map(out.write, bucketed.columns, repeat(0), bucketed.columns.values()))
+            out.finish()
+            if split == "train":
+                for entity_type in writer.schema.entity_types:
+                    name = entity_type.name
+                    writer.write_degrees(name, count_uses(bucketed.columns, writer.schema, name))
+        done.result()
+
+
+def _write_names(writer: GraphWriter, numbering: Numbering, labels: Labels | None) -> None:
+    for entity_type, names in numbering.names.items():
+        writer.write_names(entity_type, strings_of(names), sort_order(names))
+        if labels is None:
+            continue
+        found, descriptions = labels.of(names)
+        writer.write_labels(entity_type, strings_of(found), sort_order(found))
+        if descriptions is not None:
+            writer.write_descriptions(entity_type, strings_of(descriptions))
+
+
+def _summary(graph: GraphStore, seconds: float) -> dict[str, Any]:
+    return {
+        "entities": {entity_type.name: entity_type.count for entity_type in graph.schema.entity_types},
+        "relations": len(graph.schema.relations),
+        "edges": graph.splits,
+        "seconds": seconds,
+        "edges_per_second": sum(graph.splits.values()) / seconds,
+        "bytes": graph.disk_bytes,
+    }
+
+
+def _check(splits: Mapping[str, Sequence[Any]], path: Path) -> None:
+    for listed in splits.values():
+        for source in listed:
+            check_source(source)
+    # Said before the work, not after it.
+    if path.exists():
+        raise AlreadyExistsError(str(path))
+    if not path.parent.is_dir():
+        raise NotWritableError(str(path), f"there is no folder {path.parent}")
+    if not os.access(path.parent, os.W_OK):
+        raise NotWritableError(str(path))
+
+
+def _notice_odd_relations(collected: Collected, callback: Callback) -> None:
+    edges = len(collected.splits["train"])
+    if edges >= 1000 and 20 * len(collected.relations) > edges:
+        count = len(collected.relations)
+        callback(Notice(f"{count} relations in {edges} edges: if these are no relations, give --columns"))
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _as_list(sources: Any) -> list[Any]:
+    if sources is None:
+        return []
+    return list(sources) if isinstance(sources, list | tuple) else [sources]

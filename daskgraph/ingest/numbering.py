@@ -1,0 +1,141 @@
+"""The second pass of an import: every entity gets its row, at random, within its type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from daskgraph.config import Config, parse_bytes
+from daskgraph.errors import ConfigValueError
+from daskgraph.graph import UNTYPED_ENTITY, EntityType, GraphSchema, RelationType
+from daskgraph.ingest.collecting import CodedEdges, Collected
+from daskgraph.ingest.strings import arrow_indices, arrow_strings
+
+Rows = npt.NDArray[np.integer[Any]]
+
+RESERVED = "relations"
+"""A type can not be called so: the store keeps the relations' names beside those of types."""
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """Which row every entity has."""
+
+    schema: GraphSchema
+    """Types with their counts, relations, and partitions."""
+    rows: dict[str, Rows]
+    """By type: the row of each code; anything for codes that are not of that type."""
+    names: dict[str, pa.Array]
+    """By type: the entities' names in the order of rows."""
+
+
+def number(collected: Collected, config: Config) -> Numbering:
+    """Number the entities of all splits, so that every row range is a fair sample of its type.
+
+    Raises
+    ------
+    ConfigValueError
+        More partitions than entities are asked for, or a type has a name that is taken.
+    """
+    types = tuple(config.entities) or (UNTYPED_ENTITY,)
+    if RESERVED in types:
+        raise ConfigValueError(f"entities.{RESERVED}", {}, "should have another name; this one is taken")
+    relations = _relations(collected, config)
+    positions, strings = collected.entities.positions(), arrow_strings(collected.entities.strings())
+    rows, names = {}, {}
+    for index, name in enumerate(types):
+        used = _used(collected, relations, name, positions)
+        order = random_order(len(used), config.training.seed, 1, index)
+        rows[name] = np.zeros(len(positions), order.dtype)
+        rows[name][used] = order
+        placed = np.empty(len(used), np.int64)
+        placed[order] = positions[used]
+        names[name] = strings.take(arrow_indices(placed))
+    weighted = any(edges.weight is not None for edges in collected.splits.values())
+    schema = _schema({name: len(names[name]) for name in types}, relations, weighted, config)
+    return Numbering(schema, rows, names)
+
+
+def random_order(count: int, seed: int, *stream: int) -> Rows:
+    """Return the numbers 0 to count - 1 in an order drawn from the seed and the stream alone."""
+    generator = np.random.Generator(np.random.Philox(np.random.SeedSequence([seed, *stream])))
+    order: Rows = np.arange(count, dtype=np.int32 if count < 1 << 31 else np.int64)
+    generator.shuffle(order)
+    return order
+
+
+def choose_partitions(table_bytes: int, memory_bytes: int) -> int:
+    """Return the partitions that "auto" stands for: 1 where all tables fit in half of the memory.
+
+    Else a power of two such that six partitions fit there: four in a buffer, two being read or written.
+    """
+    if 2 * table_bytes <= memory_bytes:
+        return 1
+    return 1 << (-(-12 * table_bytes // memory_bytes) - 1).bit_length()
+
+
+def _relations(collected: Collected, config: Config) -> tuple[RelationType, ...]:
+    if config.relations:
+        return tuple(
+            RelationType(relation.name, relation.head, relation.tail) for relation in config.relations
+        )
+    return tuple(RelationType(name, UNTYPED_ENTITY, UNTYPED_ENTITY) for name in collected.relations)
+
+
+def _used(collected: Collected, relations: tuple[RelationType, ...], name: str, positions: Rows) -> Rows:
+    if all(relation.head == relation.tail == name for relation in relations):
+        return collected.entities.codes()
+    used = np.zeros(len(positions), np.bool_)
+    for edges in collected.splits.values():
+        for codes, selected in sides_of(edges, relations, name):
+            used[codes[selected]] = True
+    return np.flatnonzero(used)
+
+
+def sides_of(
+    edges: CodedEdges, relations: tuple[RelationType, ...], name: str
+) -> tuple[tuple[npt.NDArray[Any], npt.NDArray[np.bool_]], ...]:
+    """Return head and tail codes, each with which of them are of the type `name`."""
+    heads = np.array([relation.head == name for relation in relations])
+    tails = np.array([relation.tail == name for relation in relations])
+    return (edges.head, heads[edges.relation]), (edges.tail, tails[edges.relation])
+
+
+def _schema(
+    counts: dict[str, int], relations: tuple[RelationType, ...], weighted: bool, config: Config
+) -> GraphSchema:
+    types = tuple(
+        EntityType(name, count, declared.partitioned, declared.featurized)
+        if (declared := config.entities.get(name))
+        else EntityType(name, count)
+        for name, count in counts.items()
+    )
+    return GraphSchema(types, relations, _partitions(types, config), weighted)
+
+
+def _partitions(types: tuple[EntityType, ...], config: Config) -> int:
+    smallest = min((kind for kind in types if kind.partitioned), key=lambda kind: kind.count, default=None)
+    if smallest is None:
+        return 1
+    asked = config.graph.partitions
+    if asked == "auto":
+        tables = sum(4 * kind.count * (config.dimension_of(kind.name) + 1) for kind in types)
+        return min(choose_partitions(tables, _memory(config)), smallest.count)
+    if asked > smallest.count:
+        hint = f"is more than there are entities of type {smallest.name!r} ({smallest.count})"
+        if len(types) > 1:
+            hint += f"; fewer will do, or entities.{smallest.name}.partitioned = false"
+        raise ConfigValueError("graph.partitions", asked, hint)
+    return asked
+
+
+def _memory(config: Config) -> int:
+    if config.training.memory != "auto":
+        return parse_bytes(config.training.memory)
+    import os
+
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
