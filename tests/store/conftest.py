@@ -1,13 +1,14 @@
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from disks import read_only_disk, small_disk
 from graph_examples import CONFIG, PARAMETERS, write_graph
 
 from daskgraph.store import GraphStore, ModelStore
+
+__all__ = ["graph", "model", "read_only_disk", "small_disk"]
 
 
 @pytest.fixture
@@ -18,21 +19,3 @@ def graph(tmp_path: Path) -> GraphStore:
 @pytest.fixture
 def model(tmp_path: Path, graph: GraphStore) -> ModelStore:
     return ModelStore.create(tmp_path / "m.model.zarr", CONFIG, graph, PARAMETERS)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder on a disk of 1 MB; skip where it can not be had."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield folder
-    subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-@pytest.fixture
-def read_only_disk(small_disk: Path) -> Path:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    return small_disk

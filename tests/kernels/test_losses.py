@@ -1,0 +1,91 @@
+import naive
+import numpy as np
+import pytest
+from kernel_examples import Floats, random_floats
+
+from daskgraph_kernels.losses import IGNORED, LOSSES
+from daskgraph_kernels.names import LOSSES as NAMES
+
+B, N, MARGIN = 5, 8, 0.25
+
+
+def run(name: str, positive: Floats, scores: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
+    d_positive, gradient = np.full(len(positive), np.nan, np.float32), scores.copy()
+    loss = LOSSES[name](positive, gradient, weights, np.float32(MARGIN), d_positive, gradient)
+    return loss, d_positive, gradient
+
+
+def naive_loss(name: str, positive: naive.Reals, scores: naive.Reals, weights: Floats) -> float:
+    return sum(
+        float(weights[i]) * naive.lose(name, positive[i], scores[i], scores.shape[1], MARGIN)
+        for i in range(len(positive))
+    )
+
+
+def test_losses__names() -> None:
+    assert tuple(LOSSES) == NAMES
+
+
+@pytest.mark.parametrize("scale", [0.01, 1, 30])
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss__and_gradients(name: str, scale: float) -> None:
+    random = np.random.default_rng(6)
+    positive = random_floats(random, B, scale=scale)
+    scores = random_floats(random, B, N, scale=scale)
+    weights = random.uniform(0, 2, B).astype(np.float32)
+    loss, d_positive, gradient = run(name, positive, scores, weights)
+    wide, wide_scores = positive.astype(float), scores.astype(float)
+    np.testing.assert_allclose(loss, naive_loss(name, wide, wide_scores, weights), rtol=1e-6)
+    expected = naive.differentiate(lambda: naive_loss(name, wide, wide_scores, weights), wide)
+    np.testing.assert_allclose(d_positive, expected, rtol=1e-5, atol=1e-6)
+    expected = naive.differentiate(lambda: naive_loss(name, wide, wide_scores, weights), wide_scores)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss__in_place_or_beside(name: str) -> None:
+    random = np.random.default_rng(7)
+    positive, scores, weights = random_floats(random, B), random_floats(random, B, N), np.ones(B, np.float32)
+    expected = run(name, positive, scores, weights)
+    kept, d_positive, gradient = scores.copy(), np.zeros(B, np.float32), np.zeros_like(scores)
+    loss = LOSSES[name](positive, scores, weights, np.float32(MARGIN), d_positive, gradient)
+    np.testing.assert_array_equal(scores, kept)
+    np.testing.assert_array_equal(gradient, expected[2])
+    assert loss == expected[0]
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss__ignored_candidates_are_not_felt(name: str) -> None:
+    random = np.random.default_rng(9)
+    positive, scores, weights = random_floats(random, B), random_floats(random, B, N), np.ones(B, np.float32)
+    scores[:, 3] = IGNORED
+    loss, _, gradient = run(name, positive, scores, weights)
+    assert (gradient[:, 3] == 0).all()
+    counted = np.delete(scores, 3, axis=1).astype(float)
+    expected = sum(naive.lose(name, float(positive[i]), counted[i], N, MARGIN) for i in range(B))
+    np.testing.assert_allclose(loss, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_loss__without_candidates(name: str) -> None:
+    """Softmax and ranking feel nothing; logistic still wants the positive high."""
+    positive, weights = np.array([0.5, -1], np.float32), np.ones(2, np.float32)
+    loss, d_positive, _ = run(name, positive, np.zeros((2, 0), np.float32), weights)
+    if name == "logistic":
+        np.testing.assert_allclose(loss, np.logaddexp(0, -positive).sum(), rtol=1e-6)
+        assert (d_positive < 0).all()
+    else:
+        assert loss == 0
+        assert (d_positive == 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("size", [0, 1e4, 3e7])
+def test_loss__is_a_number_whatever_the_scores(name: str, size: float) -> None:
+    signs = np.array([-1, 0, 1], np.float32)
+    positive = np.repeat(np.float32(size) * signs, 3)
+    scores = np.tile(np.float32(size) * signs, 3)[:, None] * np.ones((1, 4), np.float32)
+    loss, d_positive, gradient = run(name, positive, scores, np.ones(9, np.float32))
+    assert np.isfinite(loss)
+    assert np.isfinite(d_positive).all()
+    assert np.isfinite(gradient).all()

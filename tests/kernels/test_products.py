@@ -1,0 +1,58 @@
+from typing import Any
+
+import numpy as np
+import pytest
+from kernel_examples import random_floats
+
+from daskgraph_kernels.jit import kernel
+from daskgraph_kernels.products import add_weighted_columns, add_weighted_rows, as_matrix, rows_by_rows
+
+SHAPES = [
+    (3, 4, 5, 0, 0),
+    (3, 4, 5, 2, 0),
+    (3, 4, 5, 1, 3),
+    (1, 1, 1, 0, 0),
+    (17, 33, 8, 5, 2),
+    (2, 0, 4, 1, 1),
+]
+
+
+@kernel
+def call_products(
+    left: Any, right: Any, scores: Any, column: Any, weights: Any, rows: Any, columns: Any
+) -> None:
+    rows_by_rows(left, right, scores, column)
+    add_weighted_rows(weights, column, right, rows)
+    add_weighted_columns(weights, column, left, columns)
+
+
+@kernel
+def call_as_matrix(flat: Any, rows: Any, columns: Any) -> Any:
+    matrix = as_matrix(flat, rows, columns)
+    matrix[rows - 1, 0] = 5
+    return matrix[0, columns - 1]
+
+
+@pytest.mark.parametrize(("m", "n", "d", "before", "after"), SHAPES)
+def test_products__in_some_columns(m: int, n: int, d: int, before: int, after: int) -> None:
+    random = np.random.default_rng(7)
+    left, right, weights = (
+        random_floats(random, *shape) for shape in ((m, d), (n, d), (m, before + n + after))
+    )
+    scores, rows, columns = np.full_like(weights, 9), random_floats(random, m, d), random_floats(random, n, d)
+    own = weights[:, before : before + n].astype(float)
+    expected = rows + own @ right, columns + own.T @ left
+    call_products(left, right, scores, before, weights, rows, columns)
+    np.testing.assert_allclose(
+        scores[:, before : before + n], left.astype(float) @ right.T, rtol=1e-4, atol=1e-5
+    )
+    assert (scores[:, :before] == 9).all()
+    assert (scores[:, before + n :] == 9).all()
+    np.testing.assert_allclose(rows, expected[0], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(columns, expected[1], rtol=1e-4, atol=1e-5)
+
+
+def test_as_matrix__is_a_view() -> None:
+    flat = np.arange(20, dtype=np.float32)
+    assert call_as_matrix(flat, 3, 4) == 3
+    assert flat[8] == 5

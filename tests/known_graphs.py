@@ -1,0 +1,33 @@
+"""Graphs whose right answers are known."""
+
+import numpy as np
+import pandas as pd
+
+
+def cliques(count: int, size: int) -> pd.DataFrame:
+    """`count` cliques of `size` entities: the members of each must come to lie together."""
+    pairs = [(i, j) for i in range(size) for j in range(size) if i != j]
+    rows = [(f"c{c}m{i}", f"c{c}m{j}") for c in range(count) for i, j in pairs]
+    return pd.DataFrame(rows, columns=["head", "tail"])
+
+
+def rings(count: int) -> pd.DataFrame:
+    """A ring on which `next` goes one step and `opposite` half the way round: relations decide the answer."""
+    names = [f"n{i}" for i in range(count)]
+    steps = {"next": 1, "after_next": 2, "opposite": count // 2}
+    rows = [
+        (names[i], relation, names[(i + step) % count])
+        for relation, step in steps.items()
+        for i in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["head", "relation", "tail"])
+
+
+def clique_purity(vectors: np.ndarray, names: list[str]) -> float:
+    """The share of entities whose nearest other entity, by cosine, is of their clique."""
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    similarity = unit @ unit.T
+    np.fill_diagonal(similarity, -np.inf)
+    own = [name.split("m")[0] for name in names]
+    nearest = similarity.argmax(axis=1)
+    return float(np.mean([own[i] == own[j] for i, j in enumerate(nearest)]))
