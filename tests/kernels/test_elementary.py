@@ -34,12 +34,12 @@ def relative_error(actual: Any, expected: Any) -> float:
 
 
 def test_exponential() -> None:
-    x = points(-86.9, 88)
+    x = points(-49.9, 88)
     assert relative_error(evaluated(x)["exponential"], np.exp(x.astype(float))) < 2 * UNIT
 
 
 def test_exponential__far_away() -> None:
-    got = evaluated(np.array([-np.inf, -1e9, -88, 89, 1e9, np.inf, 0], np.float32))["exponential"]
+    got = evaluated(np.array([-np.inf, -1e9, -50.1, 89, 1e9, np.inf, 0], np.float32))["exponential"]
     assert (got[:3] == 0).all()
     assert np.isfinite(got).all()
     assert got[-1] == 1
@@ -50,7 +50,7 @@ def test_log_one_plus() -> None:
         assert relative_error(evaluated(x)["log_one_plus"], np.log1p(x.astype(float))) < 2 * UNIT
 
 
-@pytest.mark.parametrize("reach", [0.01, 2, 20, 86])
+@pytest.mark.parametrize("reach", [0.01, 2, 20, 49])
 def test_softplus_and_sigmoid(reach: float) -> None:
     x = points(-reach, reach)
     got, wide = evaluated(x), x.astype(float)

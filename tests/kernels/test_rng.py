@@ -47,7 +47,7 @@ def test_below__reaches_every_integer_and_no_more(limit: int) -> None:
 
 
 def test_derive_key__differs_for_other_parts() -> None:
-    parts = [(a, b, c) for a in range(8) for b in range(8) for c in range(8)]
+    parts: list[tuple[int, ...]] = [(a, b, c) for a in range(8) for b in range(8) for c in range(8)]
     parts += [(), (0,), (0, 0), (1,), (-1,), (2**63,)]
     assert len({int(derive_key(*part)) for part in parts}) == len(parts)
     assert derive_key(3, 4) == derive_key(3, 4)
