@@ -1,5 +1,7 @@
 """Leases: every bucket once an epoch, never more partitions than the buffer, half of them kept."""
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_leases__fit_the_buffer(partitions: int, buffer: int, seed: int) -> None
 @given(st.integers(3, 12), st.integers(0, 5))
 def test_leases__neighbours_share_a_partition(partitions: int, seed: int) -> None:
     found = plan(partitions, 2, seed)
-    shared = [set(a.partitions) & set(b.partitions) for a, b in zip(found, found[1:], strict=False)]
+    shared = [set(a.partitions) & set(b.partitions) for a, b in pairwise(found)]
     assert sum(map(bool, shared)) >= len(shared) - partitions // 2
 
 

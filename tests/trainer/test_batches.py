@@ -1,5 +1,7 @@
 """Batches: every edge once, relations apart or together, reproducible."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -30,9 +32,11 @@ def test_cut__every_edge_once(count: int, size: int, mixed: bool) -> None:
         np.testing.assert_array_equal(batches.weight, batches.head.astype(np.float32))
         np.testing.assert_array_equal(batches.relation, edges.relation[batches.head])
         assert (GROUPS[batches.relation] == part.group).all()
-        assert batches.starts[0] == 0 and batches.starts[-1] == len(batches.head)
+        assert batches.starts[0] == 0
+        assert batches.starts[-1] == len(batches.head)
         lengths = np.diff(batches.starts)
-        assert lengths.min() >= 1 and lengths.max() <= size
+        assert lengths.min() >= 1
+        assert lengths.max() <= size
 
 
 @given(st.integers(1, 300), st.integers(1, 40))
@@ -76,5 +80,6 @@ def test_runs__every_batch_once(count: int, size: int, threads: int) -> None:
     found = runs(parts, threads, np.random.default_rng(2))
     for part in parts:
         spans = sorted((run.first, run.last) for run in found if run.batches is part)
-        assert spans[0][0] == 0 and spans[-1][1] == len(part.batches.starts) - 1
-        assert all(a[1] == b[0] for a, b in zip(spans, spans[1:], strict=False))
+        assert spans[0][0] == 0
+        assert spans[-1][1] == len(part.batches.starts) - 1
+        assert all(a[1] == b[0] for a, b in pairwise(spans))

@@ -100,7 +100,7 @@ def test_training__goes_on_as_if_it_had_never_stopped(train: Train, partitions: 
 
 
 def test_training__killed_within_an_epoch_it_trains_the_rest(train: Train) -> None:
-    class Killed(Exception):
+    class KilledError(Exception):
         pass
 
     commits = 0
@@ -109,10 +109,10 @@ def test_training__killed_within_an_epoch_it_trains_the_rest(train: Train) -> No
         nonlocal commits
         commits += isinstance(event, Committed)
         if commits == 3:
-            raise Killed
+            raise KilledError
 
     config = chosen(epochs=1, buffer=2)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         train(config, partitions=4, callback=kill)
     trained: list[int] = []
     store, summary = train(config, partitions=4, callback=lambda e: trained.append(getattr(e, "edges", 0)))
@@ -148,4 +148,5 @@ def test_progress_record__round_trip() -> None:
     np.testing.assert_array_equal(back.buckets, buckets)
     assert (back.epoch, back.edges, back.loss, back.seconds) == (3, 17, 1.5, 2.5)
     empty = ProgressRecord.from_dict({}, 5)
-    assert empty.epoch == 0 and not empty.buckets.any()
+    assert empty.epoch == 0
+    assert not empty.buckets.any()
