@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import call_forward_backward, reciprocal, standard
+from daskgraph_kernels.calls import call_pairs
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.jit import kernel
 from daskgraph_kernels.losses import LOSSES
@@ -244,3 +245,8 @@ def naive_edges(tables: Tables, batches: Batches, work: Workspace, sizes: Sizes,
         work.ids[sizes.batch : heads].copy(),
         work.ids[heads + sizes.batch : heads + sizes.batch + sizes.tail_extra].copy(),
     )
+
+
+@kernel
+def call_pairs_at(address: Any, query: Any, positive: Any, out: Any) -> None:
+    call_pairs(address, (query, positive, out))

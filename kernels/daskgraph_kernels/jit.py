@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, cast
 
 import numba
@@ -77,12 +78,11 @@ class Variant:
         self.signature = signature
         self.function = function
         self.allocates = allocates
-        self._compiled: Any = None
         self.__doc__ = function.__doc__
 
     def __call__(self, *arguments: Any) -> Any:
         """Call it from Python, for tests and a look around: compiled once more, with an entry for Python."""
-        return _python_entry(self)(*arguments)
+        return _python_entry(self.function, self.allocates)(*arguments)
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         # A variant stands in the place of its function, which therefore can not be pickled by that name.
@@ -97,15 +97,8 @@ class Variant:
         """
         if not COMPILED:
             return self.function
-        result = self._dispatcher().get_compile_result(self.signature)
-        return int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
-
-    def _dispatcher(self) -> Any:
-        if self._compiled is None:
-            compiled = _dispatcher(self.function, FAST, _nrt=self.allocates, no_cpython_wrapper=True)
-            compiled.compile(self.signature.args)
-            self._compiled = compiled
-        return self._compiled
+        with _COMPILING:
+            return _compiled(self.signature, self.function, self.allocates)[1]
 
 
 def variant(signature: Any, allocates: bool = False) -> Callable[[Callable[..., Any]], Variant]:
@@ -139,9 +132,21 @@ def caller(signature: Any) -> Callable[..., Any]:
     return cast("Callable[..., Any]", call)
 
 
+_COMPILING = RLock()
+
+
+# Once for all copies of a variant, and for good: an address must outlive whoever asked for it first.
 @cache
-def _python_entry(chosen: Variant) -> Any:
-    return _dispatcher(chosen.function, FAST, _nrt=chosen.allocates)
+def _compiled(signature: Any, function: Callable[..., Any], allocates: bool) -> tuple[Any, int]:
+    dispatcher = _dispatcher(function, FAST, _nrt=allocates, no_cpython_wrapper=True)
+    dispatcher.compile(signature.args)
+    result = dispatcher.get_compile_result(signature)
+    return dispatcher, int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
+
+
+@cache
+def _python_entry(function: Callable[..., Any], allocates: bool) -> Any:
+    return _dispatcher(function, FAST, _nrt=allocates)
 
 
 def _dispatcher(function: Callable[..., Any], fastmath: set[str], **options: bool) -> Any:
