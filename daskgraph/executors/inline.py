@@ -22,11 +22,12 @@ from daskgraph.events import (
 )
 from daskgraph.executors.progress_record import ProgressRecord
 from daskgraph.graph import Edges
-from daskgraph.model import Model, Parameters
+from daskgraph.model import Model
 from daskgraph.schedule import Bucket, Lease, leases
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.trainer import Trained, Trainer, available_threads
-from daskgraph.trainer.threads import single_threaded_products
+from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.trainer import Trained, Trainer
+from daskgraph.vectors import StoredVectors, TableVectors, Vectors
 from daskgraph_kernels.rng import derive_key
 
 SLICE_BYTES = 64 << 20
@@ -34,8 +35,8 @@ SLICE_BYTES = 64 << 20
 
 _LEASES = 0x1EA5E
 
-Evaluate = Callable[[Buffer, Parameters], dict[str, Any]]
-"""Evaluates the model in memory on the valid split; its figures go into the history."""
+Evaluate = Callable[[Vectors], dict[str, Any]]
+"""Evaluates the model in training on the valid split; its figures go into the history."""
 
 
 def commit_due(now: float, last: float, cost: float, patience: float) -> bool:
@@ -214,12 +215,19 @@ class _Run:
         self.last_loss = mean
         every, last = self.config.evaluation.every, epoch == self.config.training.epochs
         if self.evaluate is not None and every and epoch % every == 0 and not last:
-            entry["evaluation"] = self.evaluate(self.buffer, self.parameters)
+            entry["evaluation"] = self.evaluate(self._vectors())
         checkpoint = self.config.training.checkpoint_seconds
         cost = self.clock.commit_cost
         self.entries.append(entry)
         if last or commit_due(time.perf_counter(), self.clock.committed, cost, checkpoint):
             self._commit()
+
+    def _vectors(self) -> Vectors:
+        """The vectors as they are now: in memory if all are, else as the last lease committed them."""
+        if self.capacity < self.model.schema.partitions:
+            return StoredVectors(self.store)
+        tables = {name: table.rows for name, table in self.buffer.tables.items()}
+        return TableVectors(self.model, self.parameters, tables)
 
     def _commit(self) -> None:
         """Make all that was trained part of the model on disk."""

@@ -1,6 +1,5 @@
 """Train the edges of a bucket on the partitions that are in memory."""
 
-from daskgraph.trainer.threads import available_threads
 from daskgraph.trainer.trainer import Trained, Trainer
 
-__all__ = ["Trained", "Trainer", "available_threads"]
+__all__ = ["Trained", "Trainer"]

@@ -1,4 +1,4 @@
-"""How many threads train, and how other libraries are kept from adding their own."""
+"""How many threads work, and how other libraries are kept from adding their own."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 def available_threads(chosen: int, environment: Mapping[str, str] | None = None) -> int:
-    """Return the number of threads to train with: the chosen one, or as many as this process may use.
+    """Return the number of threads to work with: the chosen one, or as many as this process may use.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def available_threads(chosen: int, environment: Mapping[str, str] | None = None)
 
 @contextmanager
 def single_threaded_products() -> Iterator[None]:
-    """Hold BLAS to one thread: every training thread calls it for products that are small."""
+    """Hold BLAS to one thread: every thread of ours calls it for products that are small."""
     import scipy.linalg.cython_blas  # noqa: F401  (a BLAS that is loaded later would not be held)
     from threadpoolctl import threadpool_limits
 
