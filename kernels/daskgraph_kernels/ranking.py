@@ -1,8 +1,8 @@
 """Where a positive stands among candidates (docs/mathematics.md, section 6).
 
-Scores come in blocks, questions × candidates, from the comparator's matrix product. BLAS rounds an element by
-its place in the block, so that equal rows may score unequally in the last bits: a candidate within rounding of
-the positive whose row is the positive's own, bit by bit, is counted as a tie.
+Scores come in blocks, questions × candidates, from the comparator's matrix product. BLAS rounds an element
+by its place in the block, so that equal rows may score unequally in the last bits: a candidate within
+rounding of the positive whose row is the positive's own, bit by bit, is counted as a tie.
 """
 
 from typing import NamedTuple
@@ -68,9 +68,7 @@ def compare_rows(functions, with_bias, parameters, relations, rows, out):
 @kernel
 def score_rows(functions, with_bias, queries, candidates, scores):
     """Scores (q, n) of every query with every candidate. Equations 10 to 15."""
-    call_scores(
-        functions.scores, (queries.rows, candidates.rows, queries.norms, candidates.norms, scores, 0)
-    )
+    call_scores(functions.scores, (queries.rows, candidates.rows, queries.norms, candidates.norms, scores, 0))
     if with_bias:
         call_add_bias(functions.add_bias, (queries.bias, candidates.bias, 0, np.float32(1), scores))
 
@@ -107,10 +105,10 @@ def _length(row):
 @inner_kernel
 def _same(left, right):
     """Whether two rows (d,) are equal."""
-    for j in range(len(left)):
-        if left[j] != right[j]:
-            return False
-    return True
+    j = 0
+    while j < len(left) and left[j] == right[j]:
+        j += 1
+    return j == len(left)
 
 
 @inner_kernel
