@@ -256,6 +256,17 @@ class GraphNotFoundError(DaskgraphError):
 
 
 @dataclass(eq=False)
+class UntrainedModelError(DaskgraphError):
+    """A model that was made, but of which nothing is trained yet."""
+
+    path: str
+    """The model's path."""
+
+    def __str__(self) -> str:
+        return f"{self.path} holds no vectors yet; train it first, by the command that made it"
+
+
+@dataclass(eq=False)
 class StoreLockedError(DaskgraphError):
     """Another training has the model."""
 
@@ -374,6 +385,33 @@ class UnknownSplitError(DaskgraphError, KeyError):
 
     def __str__(self) -> str:
         return f"the graph has no split {self.name!r}; it has: {', '.join(self.known)}"
+
+
+@dataclass(eq=False)
+class QuestionError(UsageError):
+    """A question that leaves open, or gives away, what is asked for."""
+
+    reason: str
+    """What is wrong, and what to do."""
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+# ---- Exports -----------------------------------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class ExportError(UsageError):
+    """A file that can not hold what is to be exported."""
+
+    path: str
+    """The file."""
+    reason: str
+    """What is wrong, and what to do."""
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
 
 
 # ---- Training ----------------------------------------------------------------------------------------------

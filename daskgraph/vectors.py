@@ -1,0 +1,156 @@
+"""Where vectors come from: a model on disk, or tables in memory while they are trained."""
+
+from collections.abc import Iterator, Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.config import Config
+from daskgraph.errors import UntrainedModelError
+from daskgraph.model import Model, Parameters
+from daskgraph.store import ModelStore
+from daskgraph_kernels.rows import gather
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
+
+
+class Vectors(Protocol):
+    """A model whose rows can be read in pieces, so that it may be bigger than memory."""
+
+    @property
+    def model(self) -> Model:
+        """What the vectors mean."""
+        ...
+
+    @property
+    def parameters(self) -> Parameters:
+        """Operators, and the vectors common to a type."""
+        ...
+
+    def step(self, entity_type: str) -> int:
+        """Return how many rows of a type are best read at a time, from a multiple of this number on."""
+        ...
+
+    def rows(self, entity_type: str, start: int, stop: int) -> Floats:
+        """Return rows start to stop as they are stored; they are not changed by who asks."""
+        ...
+
+
+class StoredVectors:
+    """The vectors of a model on disk, as of its last commit.
+
+    Parameters
+    ----------
+    store
+        The model.
+
+    Raises
+    ------
+    UntrainedModelError
+        Nothing was committed yet.
+    """
+
+    def __init__(self, store: ModelStore) -> None:
+        self._store = store
+        self.model = Model(Config.from_dict(store.config), store.schema)
+        stored = store.read_parameters()
+        kinds = self.model.schema.entity_types
+        if len(stored) < len(store.parameters) or not all(
+            store.has_rows(kind.name, 0, kind.count) for kind in kinds
+        ):
+            raise UntrainedModelError(str(store.path))
+        self.parameters = self.model.pack(stored)
+
+    def step(self, entity_type: str) -> int:
+        """Return the rows of a chunk: a part of one takes as long to read."""
+        return self._store.chunk_rows(entity_type)
+
+    def rows(self, entity_type: str, start: int, stop: int) -> Floats:
+        """Read rows start to stop."""
+        return self._store.read_embeddings(entity_type, start, stop)
+
+
+class TableVectors:
+    """Vectors in memory, such as those of a model in training.
+
+    Parameters
+    ----------
+    model
+        What they mean.
+    parameters
+        Operators, and the vectors common to a type.
+    tables
+        All rows of every entity type, float32, (entities, dimension).
+    """
+
+    def __init__(self, model: Model, parameters: Parameters, tables: Mapping[str, Floats]) -> None:
+        self.model = model
+        self.parameters = parameters
+        self._tables = tables
+
+    def step(self, entity_type: str) -> int:
+        """Return the number of all rows."""
+        return max(1, len(self._tables[entity_type]))
+
+    def rows(self, entity_type: str, start: int, stop: int) -> Floats:
+        """Return rows start to stop, without a copy."""
+        return self._tables[entity_type][start:stop]
+
+
+def count_of(vectors: Vectors, entity_type: str) -> int:
+    """Return the number of entities of a type."""
+    return vectors.model.schema.entity_type(entity_type).count
+
+
+def effective(vectors: Vectors, entity_type: str, rows: Floats) -> Floats:
+    """Return a copy of rows (n, d) as the model means them: shortened to `max_norm`, plus the common one."""
+    copied = np.array(rows, np.float32, order="C")
+    common = vectors.parameters.common[entity_type]
+    longest = np.float32(vectors.model.config.model.max_norm)
+    if len(common) or longest > 0:
+        gather(copied, np.arange(len(copied)), 0, len(copied), common, longest, copied)
+    return copied
+
+
+def pieces(vectors: Vectors, entity_type: str) -> Iterator[tuple[int, Floats]]:
+    """Give all rows of a type as they are stored, piece by piece: the first row's number, and the rows."""
+    count, step = count_of(vectors, entity_type), vectors.step(entity_type)
+    for start in range(0, count, step):
+        yield start, vectors.rows(entity_type, start, min(start + step, count))
+
+
+def blocks(vectors: Vectors, entity_type: str, size: int) -> Iterator[tuple[int, Floats]]:
+    """Give all rows of a type as the model means them, at most `size` at a time."""
+    for first, piece in pieces(vectors, entity_type):
+        for start in even_starts(len(piece), size):
+            stop = min(start + even_size(len(piece), size), len(piece))
+            yield first + start, effective(vectors, entity_type, piece[start:stop])
+
+
+def even_size(count: int, size: int) -> int:
+    """Return the size of blocks, at most `size`, that are as equal as can be."""
+    return -(-count // max(1, -(-count // size)))
+
+
+def even_starts(count: int, size: int) -> range:
+    """Return where those blocks start."""
+    return range(0, count, max(1, even_size(count, size)))
+
+
+def gathered(vectors: Vectors, entity_type: str, ids: Ids) -> Floats:
+    """Return the rows `ids` of a type as the model means them, float32, (ids, dimension).
+
+    The table is read once, piece by piece; pieces without a wanted row are not read.
+    """
+    out = np.empty((len(ids), vectors.model.dimension(entity_type)), np.float32)
+    order = np.argsort(ids, kind="stable")
+    ascending = ids[order]
+    count, step = count_of(vectors, entity_type), vectors.step(entity_type)
+    for start in np.unique(ascending // step).tolist():
+        first = start * step
+        last = min(first + step, count)
+        places = order[np.searchsorted(ascending, first) : np.searchsorted(ascending, last)]
+        out[places] = vectors.rows(entity_type, first, last)[ids[places] - first]
+    return effective(vectors, entity_type, out)
