@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daskgraph.model import Model, Parameters
 
-Array = NDArray[np.float64]
+Array = Any
 Triple = tuple[int, int, int]
 
 

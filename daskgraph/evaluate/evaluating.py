@@ -1,0 +1,214 @@
+"""The evaluation of a whole split, slice by slice."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.comparing import Comparer, Side
+from daskgraph.errors import UnknownSplitError
+from daskgraph.evaluate.figures import Evaluation, Figures, Ranks, chosen, summed_up
+from daskgraph.evaluate.known import known_answers, nothing_known
+from daskgraph.evaluate.ranking import SIDES, Ranker, Report
+from daskgraph.evaluate.sampling import sample
+from daskgraph.events import (
+    Callback,
+    EvaluationFinished,
+    EvaluationProgress,
+    EvaluationStarted,
+    ignore,
+)
+from daskgraph.graph import Edges
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.vectors import StoredVectors, Vectors
+
+SLICE_BYTES = 1 << 28
+"""What the vectors of the edges that are ranked together may take."""
+
+
+def evaluate(
+    source: ModelStore | Vectors,
+    graph: GraphStore,
+    split: str = "test",
+    *,
+    candidates: str | int = "all",
+    filtered: bool = True,
+    per_relation: bool = False,
+    threads: int = 0,
+    seed: int = 0,
+    callback: Callback = ignore,
+) -> Evaluation:
+    """Rank every edge of a split among the same edge with other heads, and with other tails.
+
+    The rank is 1 plus the candidates that score higher, plus half of those that score the same: a model whose
+    scores are all equal has the mean rank (candidates + 1) / 2. A score that is no number ranks last.
+
+    Parameters
+    ----------
+    source
+        A model on disk, or vectors in memory.
+    graph
+        The graph it was trained on.
+    split
+        Whose edges are ranked.
+    candidates
+        "all" entities of the type, or a number of entities drawn uniformly from all of them, the same for
+        every edge and every model.
+    filtered
+        Whether other true answers, of any split, are left out of the candidates.
+    per_relation
+        Whether figures of every relation are wanted too.
+    threads
+        How many threads work; 0: as many as this process may use.
+    seed
+        What the drawn candidates depend on.
+    callback
+        Told how far it is.
+
+    Returns
+    -------
+    The figures over all edges, both sides, with those over edges whose entities were seen in training.
+
+    Raises
+    ------
+    UnknownSplitError
+        The graph has no such split.
+    OtherGraphError
+        The model was trained on another graph.
+    UntrainedModelError
+        The model holds no vectors yet.
+    ValueError
+        `candidates` is neither.
+    """
+    started = time.perf_counter()
+    if candidates != "all" and (isinstance(candidates, str) or candidates < 1):
+        raise ValueError(f"candidates should be 'all' or a number of entities, not {candidates!r}")
+    if split not in graph.splits:
+        raise UnknownSplitError(split, tuple(graph.splits))
+    if isinstance(source, ModelStore):
+        source.check_graph(graph)
+        source = StoredVectors(source)
+    progress = _Progress(split, graph.splits[split], callback)
+    with single_threaded_products():
+        ranker = _ranker(source, available_threads(threads), candidates, seed)
+        ranked = _Ranked(graph)
+        for edges in _slices(source, graph, split):
+            known = known_answers(graph, edges) if filtered else nothing_known(edges)
+            ranked.add(edges, ranker.rank(edges, known, progress.of(len(edges.head))))
+    figures = ranked.figures()
+    evaluation = Evaluation(
+        **vars(figures),
+        split=split,
+        candidates=candidates,
+        filtered=filtered,
+        seconds=time.perf_counter() - started,
+        comparable=_comparable(candidates, filtered, seed),
+        seen=ranked.seen(),
+        sides={side: ranked.figures(sides=(side,)) for side in SIDES},
+        per_relation=ranked.per_relation() if per_relation else None,
+    )
+    callback(EvaluationFinished(split, evaluation.mrr, evaluation.hits["10"], evaluation.seconds))
+    return evaluation
+
+
+class _Ranked:
+    """Ranks of all edges, and what they are grouped by."""
+
+    def __init__(self, graph: GraphStore) -> None:
+        self._graph = graph
+        self._trained = {kind.name: graph.degrees(kind.name) > 0 for kind in graph.schema.entity_types}
+        self._relation: list[npt.NDArray[np.int64]] = []
+        self._seen: list[npt.NDArray[np.bool_]] = []
+        self._ranks: dict[Side, list[Ranks]] = {side: [] for side in SIDES}
+
+    def add(self, edges: Edges, ranks: dict[Side, Ranks]) -> None:
+        self._relation.append(edges.relation)
+        self._seen.append(self._hold_seen(edges))
+        for side, part in ranks.items():
+            self._ranks[side].append(part)
+
+    def _hold_seen(self, edges: Edges) -> npt.NDArray[np.bool_]:
+        """Which edges hold no entity unseen in training."""
+        seen = np.ones(len(edges.head), np.bool_)
+        for index in np.unique(edges.relation).tolist():
+            relation = self._graph.schema.relations[index]
+            places = np.flatnonzero(edges.relation == index)
+            seen[places] &= self._trained[relation.head][edges.head[places]]
+            seen[places] &= self._trained[relation.tail][edges.tail[places]]
+        return seen
+
+    def figures(self, which: npt.NDArray[np.bool_] | None = None, sides: tuple[Side, ...] = SIDES) -> Figures:
+        """Return the figures of some edges, or of all."""
+        whole = [_joined(self._ranks[side]) for side in sides]
+        if which is not None:
+            whole = [chosen(ranks, which) for ranks in whole]
+        return summed_up(len(whole[0].rank), *whole)
+
+    def seen(self) -> Figures:
+        """Return the figures of edges whose entities were all seen in training."""
+        return self.figures(np.concatenate([np.empty(0, np.bool_), *self._seen]))
+
+    def per_relation(self) -> dict[str, Figures]:
+        """Return the figures of every relation that has edges, in the graph's order."""
+        relation = np.concatenate([np.empty(0, np.int64), *self._relation])
+        order = np.argsort(relation, kind="stable")
+        found, first = np.unique(relation[order], return_index=True)
+        whole = [_joined(self._ranks[side]) for side in SIDES]
+        parts = np.split(order, first[1:])
+        names = self._graph.relation_names
+        return {
+            names[index]: summed_up(len(places), *(chosen(ranks, places) for ranks in whole))
+            for index, places in zip(found.tolist(), parts, strict=False)
+        }
+
+
+class _Progress:
+    """Turns shares of work into whole edges."""
+
+    def __init__(self, split: str, edges: int, callback: Callback) -> None:
+        self._callback = callback
+        self._done = 0.0
+        self._reported = 0
+        callback(EvaluationStarted(split, edges))
+
+    def of(self, edges: int) -> Report:
+        """Return what is told the shares of so many edges."""
+        return lambda share: self.add(share * edges)
+
+    def add(self, edges: float) -> None:
+        self._done += edges
+        whole = round(self._done) - self._reported
+        if whole:
+            self._reported += whole
+            self._callback(EvaluationProgress(whole))
+
+
+def _ranker(vectors: Vectors, threads: int, candidates: str | int, seed: int) -> Ranker:
+    comparer = Comparer(vectors.model, vectors.parameters)
+    if isinstance(candidates, str):
+        return Ranker(vectors, comparer, threads)
+    kinds = vectors.model.schema.entity_types
+    drawn = {kind.name: sample(kind.name, kind.count, candidates, seed) for kind in kinds}
+    return Ranker(vectors, comparer, threads, drawn)
+
+
+def _slices(vectors: Vectors, graph: GraphStore, split: str) -> Iterator[Edges]:
+    model = vectors.model
+    widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
+    step = max(1024, SLICE_BYTES // (4 * 4 * widest))
+    for start in range(0, graph.splits[split], step):
+        yield graph.read_edges(split, start, min(start + step, graph.splits[split]))
+
+
+def _joined(parts: list[Ranks]) -> Ranks:
+    rank = np.concatenate([np.empty(0), *(part.rank for part in parts)])
+    return Ranks(rank, np.concatenate([np.empty(0, np.int64), *(part.others for part in parts)]))
+
+
+def _comparable(candidates: str | int, filtered: bool, seed: int) -> str:
+    kind = "filtered" if filtered else "raw"
+    if isinstance(candidates, str):
+        return f"with other {kind} ranks against all entities"
+    return f"only with {kind} ranks against the same {candidates} sampled entities (seed {seed})"

@@ -1,0 +1,84 @@
+"""The answers that are known to be true: they must not count against a model that names them."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.comparing import Side
+from daskgraph.graph import Edges
+from daskgraph.store import GraphStore
+
+Ids = npt.NDArray[np.int64]
+
+SLICE = 1 << 20
+"""Edges that are read at a time."""
+
+
+class Known(NamedTuple):
+    """For every question a list of entities in ascending order, without repeats."""
+
+    first: Ids
+    """Where a question's list begins, int64, (questions,)."""
+
+    last: Ids
+    """One past its end, int64, (questions,)."""
+
+    ids: Ids
+    """All lists, one after the other."""
+
+
+def nothing_known(edges: Edges) -> dict[Side, Known]:
+    """Return empty lists for each edge's questions."""
+    none = np.zeros(len(edges.head), np.int64)
+    known = Known(none, none, np.empty(0, np.int64))
+    return {"head": known, "tail": known}
+
+
+def known_answers(graph: GraphStore, edges: Edges) -> dict[Side, Known]:
+    """Return the known heads and the known tails of each edge's question, its own answer among them.
+
+    Only answers to these questions are kept, so that memory does not grow with the graph.
+    """
+    collectors: dict[Side, _Collector] = {
+        "head": _Collector(graph, edges.relation, edges.tail),
+        "tail": _Collector(graph, edges.relation, edges.head),
+    }
+    for split, count in graph.splits.items():
+        for start in range(0, count, SLICE):
+            true = graph.read_edges(split, start, min(start + SLICE, count))
+            collectors["head"].add(true.relation, true.tail, true.head)
+            collectors["tail"].add(true.relation, true.head, true.tail)
+    return {side: collector.known() for side, collector in collectors.items()}
+
+
+def among(known: Known, chosen: Ids) -> Known:
+    """Keep of every list what is in `chosen` (ascending), as places in it."""
+    places = np.searchsorted(chosen, known.ids)
+    kept = np.zeros(len(known.ids), np.bool_)
+    inside = places < len(chosen)
+    kept[inside] = chosen[places[inside]] == known.ids[inside]
+    before = np.concatenate([[0], np.cumsum(kept)])
+    return Known(before[known.first], before[known.last], places[kept])
+
+
+class _Collector:
+    """Gathers the answers to some questions from all true edges."""
+
+    def __init__(self, graph: GraphStore, relations: Ids, given: Ids) -> None:
+        self._width = max((kind.count for kind in graph.schema.entity_types), default=0) + 1
+        self._keys, self._question = np.unique(relations * self._width + given, return_inverse=True)
+        self._found = [np.empty(0, np.int64)]
+
+    def add(self, relations: Ids, given: Ids, answers: Ids) -> None:
+        keys = relations * self._width + given
+        places = np.searchsorted(self._keys, keys)
+        hits = np.flatnonzero(places < len(self._keys))
+        hits = hits[self._keys[places[hits]] == keys[hits]]
+        self._found.append(places[hits] * self._width + answers[hits])
+
+    def known(self) -> Known:
+        questions, ids = np.divmod(np.unique(np.concatenate(self._found)), self._width)
+        first = np.searchsorted(questions, np.arange(len(self._keys)))
+        last = np.append(first[1:], len(ids))
+        return Known(first[self._question], last[self._question], ids)

@@ -1,0 +1,282 @@
+"""Rank edges against all candidates: blocks of questions × blocks of candidates.
+
+candidates of a type, block by block, read once
+     │
+     ▼            questions (h, r, ?) and (?, r, t) whose answers have this type
+┌─────────┐  ×  ┌────┬────┬────┬────┐
+│ block   │     │    │    │    │    │   tiles, taken by threads; a tile's scores are counted and forgotten
+└─────────┘     └────┴────┴────┴────┘
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from daskgraph.comparing import Acting, Comparer, Side
+from daskgraph.evaluate.figures import Ranks
+from daskgraph.evaluate.known import Known, among
+from daskgraph.graph import Edges
+from daskgraph.model import Group
+from daskgraph.vectors import (
+    Floats,
+    Ids,
+    Vectors,
+    blocks,
+    count_of,
+    even_size,
+    even_starts,
+    gathered,
+)
+from daskgraph_kernels.ranking import (
+    Candidates,
+    Compared,
+    Questions,
+    count_better,
+    score_positives,
+    score_rows,
+)
+
+SIDES: tuple[Side, Side] = ("head", "tail")
+
+BLOCK = 2048
+"""Candidates that are compared at a time."""
+
+TILE = 256
+"""Questions that are compared at a time."""
+
+RUN = 4 * TILE
+"""Questions that share candidates which an operator has acted on."""
+
+Report = Callable[[float], None]
+"""Told the share of the work that was done since the last time."""
+
+
+class _Part(NamedTuple):
+    """Questions of one group and one side, sorted by relation."""
+
+    kind: str
+    """Entity type of the candidates."""
+
+    on_candidates: Acting | None
+    relations: Ids
+    queries: Compared
+    questions: Questions
+    ignored: Ids
+
+
+class _Work(NamedTuple):
+    """What one thread needs."""
+
+    scores: Floats
+    candidates: dict[int, Compared]
+    """By dimension."""
+
+
+@dataclass(frozen=True)
+class Ranker:
+    """Ranks edges.
+
+    Parameters
+    ----------
+    vectors
+        The model.
+    comparer
+        How it compares.
+    threads
+        How many threads work.
+    sampled
+        By entity type the candidates, ascending, where not all entities are.
+    """
+
+    vectors: Vectors
+    comparer: Comparer
+    threads: int
+    sampled: Mapping[str, Ids] | None = None
+
+    def rank(self, edges: Edges, known: Mapping[Side, Known], report: Report) -> dict[Side, Ranks]:
+        """Rank every edge from both sides.
+
+        Parameters
+        ----------
+        edges
+            The edges; memory grows with them, by four vectors an edge.
+        known
+            By side what does not count as a candidate.
+        report
+            Told how far it is.
+        """
+        parts = list(self._parts(edges, known))
+        with ThreadPoolExecutor(self.threads) as pool:
+            self._score_positives([part for _, _, part in parts], pool)
+            self._count([part for _, _, part in parts], pool, report)
+        ranks = {side: Ranks(np.ones(len(edges.head)), np.zeros(len(edges.head), np.int64)) for side in SIDES}
+        for side, places, part in parts:
+            questions = part.questions
+            ranks[side].rank[places] = 1 + questions.above + questions.equal / 2
+            ranks[side].others[places] = self._others(part)
+        return ranks
+
+    def _parts(self, edges: Edges, known: Mapping[Side, Known]) -> Iterator[tuple[Side, Ids, _Part]]:
+        """Give the questions of every group: side, numbers of the edges, and what is asked."""
+        groups = self.vectors.model.group_index[edges.relation]
+        order = np.lexsort((edges.relation, groups))
+        bounds = np.searchsorted(groups[order], np.arange(len(self.vectors.model.groups) + 1))
+        spans = [
+            (group, order[bounds[index] : bounds[index + 1]])
+            for index, group in enumerate(self.vectors.model.groups)
+            if bounds[index] < bounds[index + 1]
+        ]
+        rows = self._gather(edges, spans)
+        for index, (group, places) in enumerate(spans):
+            heads, tails = rows[index, "head"], rows[index, "tail"]
+            asked = Edges(edges.head[places], edges.relation[places], edges.tail[places])
+            for side in SIDES:
+                given, own = (tails, heads) if side == "head" else (heads, tails)
+                lists = known[side]
+                own_lists = Known(lists.first[places], lists.last[places], lists.ids)
+                yield side, places, self._part(group, side, asked, given, own, own_lists)
+
+    def _gather(self, edges: Edges, spans: Sequence[tuple[Group, Ids]]) -> dict[tuple[int, Side], Floats]:
+        """Read the heads and tails of all groups; every table once."""
+        wanted: dict[str, list[tuple[int, Side, Ids]]] = {}
+        for index, (group, places) in enumerate(spans):
+            wanted.setdefault(group.head, []).append((index, "head", edges.head[places]))
+            wanted.setdefault(group.tail, []).append((index, "tail", edges.tail[places]))
+        found: dict[tuple[int, Side], Floats] = {}
+        for kind, lists in wanted.items():
+            rows = gathered(self.vectors, kind, np.concatenate([ids for _, _, ids in lists]))
+            first = 0
+            for index, side, ids in lists:
+                found[index, side] = rows[first : first + len(ids)]
+                first += len(ids)
+        return found
+
+    def _part(
+        self, group: Group, side: Side, edges: Edges, given: Floats, positives: Floats, known: Known
+    ) -> _Part:
+        kind, own = (group.head, edges.head) if side == "head" else (group.tail, edges.tail)
+        if self.sampled is not None:
+            candidates = self.sampled[kind]
+            known = among(known, candidates)
+            places = np.searchsorted(candidates, own)
+            inside = candidates[np.minimum(places, len(candidates) - 1)] == own
+            own = np.where(inside, places, -1)
+        direction = self.comparer.direction(group, side)
+        queries = self.comparer.compare(given, direction.on_query, edges.relation)
+        count = len(own)
+        counts = np.zeros((2, count), np.int64)
+        scores = np.zeros((2, count), np.float32)
+        questions = Questions(
+            own, known.first, known.last, positives, scores[0], scores[1], counts[0], counts[1]
+        )
+        return _Part(kind, direction.on_candidates, edges.relation, queries, questions, known.ids)
+
+    def _others(self, part: _Part) -> Ids:
+        """How many candidates each positive was ranked against."""
+        questions = part.questions
+        # A positive among the candidates is in its own list of true answers, if there are lists at all.
+        apart = np.maximum(questions.last - questions.first, questions.own >= 0)
+        others: Ids = self._candidates(part.kind) - apart
+        return others
+
+    def _candidates(self, kind: str) -> int:
+        return count_of(self.vectors, kind) if self.sampled is None else len(self.sampled[kind])
+
+    def _score_positives(self, parts: Sequence[_Part], pool: ThreadPoolExecutor) -> None:
+        """Score every positive in a block of positives, by the product that scores candidates."""
+
+        def score(part: _Part, first: int) -> None:
+            tile = slice(first, first + TILE)
+            questions, relations = _cut(part.questions, tile), part.relations[tile]
+            own = self.comparer.compare(questions.positive_rows, part.on_candidates, relations)
+            score_positives(
+                self.comparer.comparison,
+                self.comparer.adds_bias,
+                self.comparer.curved,
+                _compared(part.queries, tile),
+                own,
+                np.empty(len(relations) ** 2, np.float32),
+                questions.positive,
+                questions.band,
+            )
+
+        tiles = [(part, first) for part in parts for first in range(0, len(part.relations), TILE)]
+        for done in [pool.submit(score, *tile) for tile in tiles]:
+            done.result()
+
+    def _count(self, parts: Sequence[_Part], pool: ThreadPoolExecutor, report: Report) -> None:
+        """Compare all questions with all candidates."""
+        total = sum(len(part.relations) * self._candidates(part.kind) for part in parts)
+        work = [_Work(np.empty(TILE * BLOCK, np.float32), {}) for _ in range(self.threads)]
+        for kind in dict.fromkeys(part.kind for part in parts):
+            asked = [part for part in parts if part.kind == kind]
+            runs = [run for part in asked for run in _runs(part)]
+            questions = sum(len(part.relations) for part in asked)
+            for start, rows in self._blocks(kind):
+                block = Candidates(start, rows, self.comparer.compare(rows))
+                left = deque(runs)
+                for done in [pool.submit(self._count_runs, left, block, own) for own in work]:
+                    done.result()
+                report(questions * len(rows) / total)
+
+    def _blocks(self, kind: str) -> Iterator[tuple[int, Floats]]:
+        if self.sampled is None:
+            yield from blocks(self.vectors, kind, BLOCK)
+            return
+        rows = gathered(self.vectors, kind, self.sampled[kind])
+        for start in even_starts(len(rows), BLOCK):
+            yield start, rows[start : start + even_size(len(rows), BLOCK)]
+
+    def _count_runs(self, left: "deque[tuple[_Part, int, int]]", block: Candidates, work: _Work) -> None:
+        """Take runs of questions until none is left, and compare each with a block of candidates."""
+        while left:
+            try:
+                part, first, last = left.popleft()
+            except IndexError:
+                return
+            candidates = self._acted_on(part, first, block, work)
+            count = len(block.raw)
+            for start in range(first, last, TILE):
+                tile = slice(start, min(start + TILE, last))
+                size = tile.stop - tile.start
+                scores = work.scores[: size * count].reshape(size, count)
+                queries = _compared(part.queries, tile)
+                score_rows(
+                    self.comparer.comparison, self.comparer.adds_bias, queries, candidates.compared, scores
+                )
+                count_better(scores, _cut(part.questions, tile), candidates, part.ignored)
+
+    def _acted_on(self, part: _Part, first: int, block: Candidates, work: _Work) -> Candidates:
+        if part.on_candidates is None:
+            return block
+        count, dimension = block.raw.shape
+        if dimension not in work.candidates:
+            work.candidates[dimension] = self.comparer.allocate(BLOCK, dimension)
+        room = _compared(work.candidates[dimension], slice(0, count))
+        relations = np.full(count, part.relations[first])
+        self.comparer.compare_into(room, block.raw, part.on_candidates, relations)
+        return Candidates(block.start, block.raw, room)
+
+
+def _runs(part: _Part) -> Iterator[tuple[_Part, int, int]]:
+    """Cut questions into runs; where an operator acts on candidates, a run has one relation."""
+    bounds = np.array([0, len(part.relations)])
+    if part.on_candidates is not None:
+        changes = np.flatnonzero(np.diff(part.relations)) + 1
+        bounds = np.concatenate([bounds[:1], changes, bounds[1:]])
+    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
+        for start in range(first, last, RUN):
+            yield part, start, min(start + RUN, last)
+
+
+def _compared(whole: Compared, part: slice) -> Compared:
+    return Compared(*(array[part] for array in whole))
+
+
+def _cut(whole: Questions, part: slice) -> Questions:
+    arrays: Iterator[Any] = (array[part] for array in whole)
+    return Questions(*arrays)
