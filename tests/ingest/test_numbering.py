@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from edge_files import named_edges, write_edges
+
+from daskgraph.config import Config
+from daskgraph.ingest.numbering import choose_partitions, random_order
+from daskgraph.store import GraphStore
+from ingest.test_formats import check_buckets, imported
+
+TYPED = {
+    "graph": {"partitions": 3},
+    "entities": {"user": {}, "item": {}, "country": {"partitioned": False}},
+    "relations": [
+        {"name": "follows", "head": "user", "tail": "user"},
+        {"name": "buys", "head": "user", "tail": "item"},
+        {"name": "lives", "head": "user", "tail": "country"},
+        {"name": "borders", "head": "country", "tail": "country"},
+    ],
+}
+
+
+def typed_rows() -> list[tuple[int, str, int]]:
+    rng = np.random.default_rng(0)
+    sizes = {"follows": (60, 60), "buys": (60, 30), "lives": (60, 4), "borders": (4, 4)}
+    rows = []
+    for relation, (heads, tails) in sizes.items():
+        pairs = zip(rng.integers(0, heads, 300).tolist(), rng.integers(0, tails, 300).tolist(), strict=True)
+        rows += [(head, relation, tail) for head, tail in pairs]
+    return rows
+
+
+def test_types(tmp_path: Path) -> None:
+    """The same id in two types is two entities; edges of unpartitioned types are in every bucket."""
+    file = write_edges(tmp_path / "edges.tsv", typed_rows())
+    graph = imported(file, tmp_path, config=Config.from_dict(TYPED))
+    schema = graph.schema
+    assert {kind.name: kind.count for kind in schema.entity_types} == {"user": 60, "item": 30, "country": 4}
+    assert [kind.partitioned for kind in schema.entity_types] == [True, True, False]
+    assert graph.relation_names == ("follows", "buys", "lives", "borders")
+    assert sum(named_edges(graph).values()) == 1200
+    assert named_edges(graph).keys() == {(str(head), name, str(tail)) for head, name, tail in typed_rows()}
+    check_buckets(graph)
+    edges = graph.read_edges("train", 0, 1200)
+    bucket = np.repeat(np.arange(9), np.diff(graph.bucket_offsets("train")))
+    for relation, share in (("borders", 300 / 9), ("lives", 300 / 9)):
+        counts = np.bincount(bucket[edges.relation == schema.relation_index(relation)], minlength=9)
+        assert counts.min() > 0.5 * share
+        assert counts.max() < 1.6 * share
+    for kind in schema.entity_types:
+        expected = np.zeros(kind.count, np.int64)
+        for relation_type, index in zip(schema.relations, range(4), strict=True):
+            chosen = edges.relation == index
+            for side, rows in ((relation_type.head, edges.head), (relation_type.tail, edges.tail)):
+                if side == kind.name:
+                    np.add.at(expected, rows[chosen], 1)
+        np.testing.assert_array_equal(graph.degrees(kind.name), expected)
+
+
+def test_types__partitions_are_balanced(tmp_path: Path) -> None:
+    """Entities are numbered at random: ranges of rows are fair samples, whatever the order of the file."""
+    rows = [(number // 10, number % 1000) for number in range(10_000)]
+    file = write_edges(tmp_path / "edges.tsv", rows)
+    graph = imported(file, tmp_path, config=Config.from_dict({"graph": {"partitions": 4}}))
+    assert np.diff(graph.partition_bounds("entity")).tolist() == [250] * 4
+    buckets = np.diff(graph.bucket_offsets("train"))
+    assert buckets.min() > 0.7 * 10_000 / 16
+    assert buckets.max() < 1.3 * 10_000 / 16
+
+
+def test_one_configured_relation(tmp_path: Path) -> None:
+    file = write_edges(tmp_path / "edges.tsv", [("a", "b")])
+    config = Config.from_dict({"relations": [{"name": "knows", "operator": "translation"}]})
+    assert named_edges(imported(file, tmp_path, config=config)) == {("a", "knows", "b"): 1}
+
+
+def same(first: GraphStore, second: GraphStore) -> bool:
+    edges = [graph.read_edges("train", 0, graph.splits["train"]) for graph in (first, second)]
+    return all(np.array_equal(a, b) for a, b in zip(*(e[:3] for e in edges), strict=True))
+
+
+def test_reproducible(tmp_path: Path) -> None:
+    rows = [(number, (number * 7919) % 500) for number in range(500)]
+    file = write_edges(tmp_path / "edges.tsv", rows)
+    graphs = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        (tmp_path / name).mkdir()
+        config = Config.from_dict({"graph": {"partitions": 2}, "training": {"seed": seed}})
+        graphs.append(imported(file, tmp_path / name, config=config))
+    assert graphs[0].fingerprint == graphs[1].fingerprint != graphs[2].fingerprint
+    assert same(graphs[0], graphs[1])
+    assert not same(graphs[0], graphs[2])
+    assert list(graphs[0].names("entity")) != sorted(graphs[0].names("entity"))
+
+
+def test_shuffled_inside_buckets(tmp_path: Path) -> None:
+    file = write_edges(tmp_path / "edges.tsv", [(number, f"r{number // 100}", 0) for number in range(1000)])
+    relation = imported(file, tmp_path).read_edges("train", 0, 1000).relation
+    assert len(np.unique(relation[:100])) > 5
+
+
+def test_random_order() -> None:
+    order = random_order(1000, 3, 1, 0)
+    assert sorted(order.tolist()) == list(range(1000))
+    assert order.tolist() != random_order(1000, 3, 1, 1).tolist()
+    assert order.dtype == np.int32
+
+
+@pytest.mark.parametrize(
+    ("tables", "memory", "partitions"), [(1, 10, 1), (5, 10, 1), (6, 10, 8), (100, 24, 64), (100, 1200, 1)]
+)
+def test_choose_partitions(tables: int, memory: int, partitions: int) -> None:
+    assert choose_partitions(tables, memory) == partitions
+    assert partitions == 1 or 6 * tables / partitions <= memory / 2
+
+
+def test_auto_partitions(tmp_path: Path) -> None:
+    file = write_edges(tmp_path / "edges.tsv", [(number, number + 1) for number in range(10_000)])
+    config = Config.from_dict({"training": {"memory": "4MiB"}})
+    assert imported(file, tmp_path, config=config).schema.partitions == 16
