@@ -67,7 +67,7 @@ def detect_layout(path: str, lines: Sequence[str], columns: Sequence[str] | None
         There is no edge, or the columns do not fit what `columns` says.
     """
     comments = _count_comments(lines)
-    first = next((number for number, line in enumerate(lines) if number >= comments and line.strip()), None)
+    first = next((number for number, line in enumerate(lines) if number >= comments and line), None)
     if first is None:
         raise SourceError(path, "it holds no edges")
     delimiter = _delimiter(path, lines[first])
@@ -81,7 +81,7 @@ def detect_layout(path: str, lines: Sequence[str], columns: Sequence[str] | None
 def split_line(line: str, delimiter: str, quoted: bool) -> list[str]:
     """Return the columns of a line without its end."""
     if delimiter == " ":
-        return line.split()
+        return re.split(r"[ \t]+", line.strip(" \t"))
     if quoted and '"' in line:
         return next(csv.reader([line], delimiter=delimiter))
     return line.split(delimiter)
@@ -210,11 +210,6 @@ def _is_plain_comment(line: str) -> bool:
 
 
 def _delimiter(path: str, line: str) -> str:
-    if "\t" in line:
-        return "\t"
     stem = re.sub(r"\.(gz|zst)$", "", path.lower())
-    if "," in line and not stem.endswith(".tsv"):
-        return ","
-    if ";" in line and stem.endswith(".csv"):
-        return ";"
-    return " "
+    order = ",;\t" if stem.endswith(".csv") else "\t" if stem.endswith(".tsv") else "\t,"
+    return next((delimiter for delimiter in order if delimiter in line), " ")

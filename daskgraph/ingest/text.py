@@ -41,7 +41,7 @@ def read_text(path: Path, packing: str | None, columns: Sequence[str] | None) ->
                 layout = detect_layout(str(path), peek(path, block), columns)
                 block = without_lines(block, layout.skipped)
             # Looked at whole only where it begins with many empty lines.
-            if bytes(block.text[:4096]).strip() or bytes(block.text).strip():
+            if bytes(block.text[:4096]).strip(b"\r\n") or bytes(block.text).strip(b"\r\n"):
                 yield parse(path, block, layout)
     finally:
         blocks.close()  # type: ignore[attr-defined]
