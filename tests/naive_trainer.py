@@ -1,0 +1,94 @@
+"""A trainer in float64 whose gradients are finite differences: slow, and nothing in it to derive wrongly."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import naive
+import numpy as np
+from naive import Edges, Form, Reals
+
+
+@dataclass
+class NaiveTrainer:
+    """All that is trained, with its Adagrad sums, and how."""
+
+    tables: dict[str, Reals]
+    """Rows of every entity type."""
+
+    common: dict[str, Reals]
+    """The vector added to all rows of a type, where there is one."""
+
+    parameters: dict[str, Reals]
+    """Operators by the side they act on, "tail" and in reciprocal models "head", (relations, s)."""
+
+    rate: float
+    relation_rate: float
+    max_norm: float = 0.0
+    row_sums: dict[str, Reals] = field(init=False)
+    common_sums: dict[str, Reals] = field(init=False)
+    parameter_sums: dict[str, Reals] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.row_sums = {kind: np.zeros(len(table)) for kind, table in self.tables.items()}
+        self.common_sums = {kind: np.zeros_like(vector) for kind, vector in self.common.items()}
+        self.parameter_sums = {side: np.zeros_like(values) for side, values in self.parameters.items()}
+
+    def train(self, form: Form, kinds: tuple[str, str], edges: Edges) -> tuple[float, float]:
+        """One batch of edges between two types, and its step; loss and penalty."""
+        sides = dict(zip(("head", "tail"), kinds, strict=True))
+        if kinds[0] == kinds[1]:
+            del sides["tail"]
+        used = {side: self._used(side, sides, edges) for side in sides}
+        values = {}
+        for side, kind in sides.items():
+            self.tables[kind] = naive.shorten(self.tables[kind], used[side], self.max_norm)
+            values[side] = self.tables[kind][used[side]]
+            if kind in self.common:
+                values[f"{side}_common"] = self.common[kind].copy()
+        for side, parameters in self.parameters.items():
+            values[f"{side}_parameters"] = parameters.copy()
+        local = self._renumber(edges, used)
+        found = naive.batch_loss(form, values, local)
+        gradients = {
+            key: naive.differentiate(lambda: sum(naive.batch_loss(form, values, local)), array)
+            for key, array in values.items()
+        }
+        self._step(sides, used, gradients)
+        return found
+
+    @staticmethod
+    def _used(side: str, sides: dict[str, str], edges: Edges) -> Any:
+        heads, tails = [edges.head, edges.head_candidates], [edges.tail, edges.tail_candidates]
+        if len(sides) == 1:
+            return np.unique(np.concatenate(heads + tails))
+        return np.unique(np.concatenate(heads if side == "head" else tails))
+
+    @staticmethod
+    def _renumber(edges: Edges, used: dict[str, Any]) -> Edges:
+        heads, tails = used["head"], used.get("tail", used["head"])
+        return edges._replace(
+            head=np.searchsorted(heads, edges.head),
+            head_candidates=np.searchsorted(heads, edges.head_candidates),
+            tail=np.searchsorted(tails, edges.tail),
+            tail_candidates=np.searchsorted(tails, edges.tail_candidates),
+        )
+
+    def _step(self, sides: dict[str, str], used: dict[str, Any], gradients: naive.Values) -> None:
+        for side, kind in sides.items():
+            table, sums = self.tables[kind], self.row_sums[kind]
+            for row, gradient in zip(used[side], gradients[side], strict=True):
+                table[row], sums[row] = naive.adagrad_row(table[row], sums[row], gradient, self.rate)
+            if kind in self.common:
+                self.common[kind], self.common_sums[kind] = naive.adagrad(
+                    self.common[kind],
+                    self.common_sums[kind],
+                    gradients[f"{side}_common"],
+                    self.relation_rate,
+                )
+        for side in self.parameters:
+            self.parameters[side], self.parameter_sums[side] = naive.adagrad(
+                self.parameters[side],
+                self.parameter_sums[side],
+                gradients[f"{side}_parameters"],
+                self.relation_rate,
+            )
