@@ -244,7 +244,7 @@ class ModelStore:
     def commit(
         self, staging: Staging, progress: Mapping[str, Any], entries: Sequence[Mapping[str, Any]] = ()
     ) -> None:
-        """Make everything staged by a lease, the progress and entries of history part of the model: all or nothing.
+        """Make what a lease staged, its progress and entries of history part of the model: all or nothing.
 
         Raises
         ------

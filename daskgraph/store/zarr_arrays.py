@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.buffer.cpu import NDBuffer
 from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.core.buffer.cpu import NDBuffer
 
 from daskgraph.errors import DamagedStoreError
 from daskgraph.store.files import sync, sync_all
 
-Array = zarr.Array[Any]
+Array: TypeAlias = "zarr.Array[Any]"
 
 MEBIBYTE = 1 << 20
 SMALL_CHUNK, WISHED_CHUNK, BIG_CHUNK = 16 * MEBIBYTE, 32 * MEBIBYTE, 64 * MEBIBYTE
