@@ -1,0 +1,264 @@
+"""Questions by name: which entities are near one, which would complete an edge."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.comparing import Acting, Comparer, Side
+from daskgraph.errors import AmbiguousEntityError, QuestionError, UnknownEntityError, UnknownRelationError
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.vectors import Floats, Ids, StoredVectors, Vectors, blocks, gathered
+from daskgraph_kernels.ranking import Compared
+
+BLOCK = 1 << 14
+"""Entities that are compared at a time."""
+
+EDGES = 1 << 20
+"""Edges that are read at a time."""
+
+SHOWN = 10
+"""Entities that are listed where a label is not unique."""
+
+
+class Answer(NamedTuple):
+    """An entity that answers a question."""
+
+    entity: str
+    """Its id."""
+
+    label: str | None
+    """What people call it, if the graph knows."""
+
+    score: float
+    """Its score; higher is better."""
+
+
+def find_entity(graph: GraphStore, name: str, entity_type: str | None = None) -> tuple[str, int]:
+    """Return the type and row of an entity.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    name
+        Its id, or its label where that is unique; an id counts before a label. Where several types have the
+        id, "type:id".
+    entity_type
+        The type it must be of; any, by default.
+
+    Raises
+    ------
+    UnknownEntityError
+        No entity has the id or label; a near one is named.
+    AmbiguousEntityError
+        Several have it; they are listed.
+    """
+    name = str(name)
+    kinds = [kind.name for kind in graph.schema.entity_types if entity_type in (None, kind.name)]
+    found = [(kind, row) for kind in kinds for row in graph.names(kind).matches(name)]
+    prefix, _, rest = name.partition(":")
+    if not found and prefix in kinds:
+        found = [(prefix, row) for row in graph.names(prefix).matches(rest)]
+    if not found:
+        found = [(kind, row) for kind in kinds for row in _labelled(graph, kind, name)]
+    if not found:
+        raise UnknownEntityError(name, _nearest(graph, kinds, name))
+    if len(found) > 1:
+        described = [_described(graph, kind, row, len(kinds) > 1) for kind, row in found[:SHOWN]]
+        raise AmbiguousEntityError(name, tuple(described))
+    return found[0]
+
+
+def nearest(
+    source: ModelStore | Vectors,
+    graph: GraphStore,
+    entity: str,
+    k: int = 10,
+    *,
+    entity_type: str | None = None,
+) -> list[Answer]:
+    """Return the entities nearest to one, of its type and without itself, the nearest first.
+
+    Rows are compared as they are by the model's comparator, the common vector of the type added where there
+    is one. No operator acts, and a bias does not count: it makes an entity score well with all others, not
+    with this one.
+
+    Parameters
+    ----------
+    source
+        A model on disk, or vectors in memory.
+    graph
+        The graph it was trained on.
+    entity
+        Id, or unique label.
+    k
+        How many; fewer if there are not so many.
+    entity_type
+        The type of the entity, where its name alone does not tell.
+
+    Raises
+    ------
+    UnknownEntityError, AmbiguousEntityError
+        No entity, or several, go by that name.
+    """
+    vectors = _vectors(source, graph)
+    kind, row = find_entity(graph, entity, entity_type)
+    comparer = Comparer(vectors.model, vectors.parameters, with_bias=False)
+    query = comparer.compare(gathered(vectors, kind, np.array([row])))
+    best = _best(vectors, comparer, kind, query, k, np.array([row]))
+    return _answers(graph, kind, best)
+
+
+def predict(
+    source: ModelStore | Vectors,
+    graph: GraphStore,
+    *,
+    head: str | None = None,
+    relation: str | None = None,
+    tail: str | None = None,
+    k: int = 10,
+    skip_known: bool = False,
+) -> list[Answer]:
+    """Return the entities that best complete an edge, the best first.
+
+    Parameters
+    ----------
+    source
+        A model on disk, or vectors in memory.
+    graph
+        The graph it was trained on.
+    head, tail
+        One of the two, by id or unique label; the other is asked for.
+    relation
+        Name of the relation; may be left out where the graph has but one.
+    k
+        How many; fewer if there are not so many.
+    skip_known
+        Whether answers that are edges of the graph already, in any split, are left out.
+
+    Raises
+    ------
+    QuestionError
+        Both head and tail were given, or neither, or the relation is missing.
+    UnknownRelationError, UnknownEntityError, AmbiguousEntityError
+        No relation or entity, or several entities, go by that name.
+    """
+    if (head is None) == (tail is None):
+        raise QuestionError("give either a head, to ask for tails, or a tail, to ask for heads")
+    index = _find_relation(graph, relation)
+    kinds = graph.schema.relations[index]
+    vectors = _vectors(source, graph)
+    comparer = Comparer(vectors.model, vectors.parameters)
+    if tail is None:
+        side: Side = "tail"
+        asked, (given, row) = kinds.tail, find_entity(graph, str(head), kinds.head)
+    else:
+        side = "head"
+        asked, (given, row) = kinds.head, find_entity(graph, tail, kinds.tail)
+    direction = comparer.direction(vectors.model.group_of(index), side)
+    rows = gathered(vectors, given, np.array([row]))
+    query = comparer.compare(rows, direction.on_query, np.array([index]))
+    skipped = _known(graph, side, index, row) if skip_known else np.empty(0, np.int64)
+    best = _best(vectors, comparer, asked, query, k, skipped, direction.on_candidates, index)
+    return _answers(graph, asked, best)
+
+
+class _Best(NamedTuple):
+    """The rows that score best, in descending order of their scores."""
+
+    rows: Ids
+    scores: Floats
+
+
+def _best(
+    vectors: Vectors,
+    comparer: Comparer,
+    kind: str,
+    query: Compared,
+    k: int,
+    skipped: Ids,
+    acting: Acting | None = None,
+    relation: int = 0,
+) -> _Best:
+    """Compare all entities of a type with a query, block by block, and keep the k best."""
+    best = _Best(np.empty(0, np.int64), np.empty(0, np.float32))
+    for start, rows in blocks(vectors, kind, BLOCK):
+        candidates = comparer.compare(rows, acting, np.full(len(rows), relation))
+        scores = comparer.scores(query, candidates)[0]
+        kept = np.setdiff1d(np.arange(start, start + len(rows)), skipped, assume_unique=True)
+        best = _top(np.append(best.rows, kept), np.append(best.scores, scores[kept - start]), k)
+    return best
+
+
+def _top(rows: Ids, scores: Floats, k: int) -> _Best:
+    """The k best of these, equal ones in the order of their rows; no number is worst."""
+    order_by = -np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    if len(rows) > k:
+        # All that are as good as the last of the best, so that the lowest rows among them can be taken.
+        threshold = np.partition(order_by, k - 1)[k - 1]
+        kept = order_by <= threshold
+        rows, scores, order_by = rows[kept], scores[kept], order_by[kept]
+    order = np.lexsort((rows, order_by))[:k]
+    return _Best(rows[order], scores[order])
+
+
+def _answers(graph: GraphStore, kind: str, best: _Best) -> list[Answer]:
+    ids = graph.names(kind).names(best.rows)
+    labels = graph.labels(kind)
+    called: Sequence[str | None] = [None] * len(ids) if labels is None else labels.names(best.rows)
+    scored = zip(ids, called, best.scores.tolist(), strict=True)
+    return [Answer(entity, label or None, score) for entity, label, score in scored]
+
+
+def _vectors(source: ModelStore | Vectors, graph: GraphStore) -> Vectors:
+    if not isinstance(source, ModelStore):
+        return source
+    source.check_graph(graph)
+    return StoredVectors(source)
+
+
+def _find_relation(graph: GraphStore, name: str | None) -> int:
+    names = graph.relation_names
+    if name is None:
+        if len(names) == 1:
+            return 0
+        raise QuestionError(f"name a relation: the graph has {len(names)} of them, such as {names[0]!r}")
+    if name not in names:
+        raise UnknownRelationError(name, names)
+    return graph.schema.relation_index(name)
+
+
+def _known(graph: GraphStore, side: Side, relation: int, given: int) -> Ids:
+    """Return the entities that the graph's edges give as answers."""
+    found: list[npt.NDArray[np.int64]] = [np.empty(0, np.int64)]
+    for split, count in graph.splits.items():
+        for start in range(0, count, EDGES):
+            edges = graph.read_edges(split, start, min(start + EDGES, count))
+            asked, known = (edges.head, edges.tail) if side == "head" else (edges.tail, edges.head)
+            found.append(asked[(edges.relation == relation) & (known == given)])
+    return np.unique(np.concatenate(found))
+
+
+def _labelled(graph: GraphStore, kind: str, label: str) -> list[int]:
+    labels = graph.labels(kind)
+    return [] if labels is None else labels.matches(label)
+
+
+def _nearest(graph: GraphStore, kinds: Sequence[str], name: str) -> str | None:
+    """Return an id or label that was probably meant."""
+    for kind in kinds:
+        for names in (graph.labels(kind), graph.names(kind)):
+            near = None if names is None else names.nearest(name)
+            if near is not None:
+                return near
+    return None
+
+
+def _described(graph: GraphStore, kind: str, row: int, with_type: bool) -> str:
+    descriptions = graph.descriptions(kind)
+    entity = graph.names(kind).name(row)
+    shown = f"{kind}:{entity}" if with_type else entity
+    text = "" if descriptions is None else descriptions.name(row)
+    return f"{shown} ({text})" if text else shown
