@@ -139,6 +139,11 @@ class ModelStore:
         """Paths of all arrays beside embeddings and their sums."""
         return tuple(self._attributes["parameters"])
 
+    @property
+    def disk_bytes(self) -> int:
+        """Size of the store on disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
     def set_config(self, config: Mapping[str, Any]) -> None:
         """Replace the stored config, in one step."""
         attributes = {**self._attributes, "config": dict(config)}

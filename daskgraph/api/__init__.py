@@ -1,0 +1,211 @@
+"""The Python API: each command of the command line is one call of these."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daskgraph.api.handles import Graph, Model, evaluate_model
+from daskgraph.api.training import Given, given_keys, train_source
+from daskgraph.config import merge
+from daskgraph.evaluate import Evaluation
+from daskgraph.events import Callback, ignore
+from daskgraph.ingest import import_edges as _import_edges
+from daskgraph.neighbors import Answer
+from daskgraph.store import GraphStore, ModelStore, open_store
+
+__all__ = [
+    "Answer",
+    "Evaluation",
+    "Graph",
+    "Model",
+    "evaluate",
+    "import_edges",
+    "info",
+    "open_graph",
+    "open_model",
+    "train",
+]
+
+
+def import_edges(
+    sources: Any,
+    path: str | Path,
+    *,
+    config: Given = None,
+    columns: Sequence[str] | None = None,
+    valid: Any = None,
+    test: Any = None,
+    labels: Any = None,
+    callback: Callback | None = None,
+) -> dict[str, Any]:
+    """Import edges into a graph store.
+
+    Parameters
+    ----------
+    sources
+        One or several of: a TSV, CSV or Parquet file (plain, .gz, .zst), a pandas DataFrame, a SciPy
+        sparse matrix, a
+        NetworkX graph.
+    path
+        The graph store to write.
+    config
+        Types of entities and relations, partitions; a Config, a mapping or a TOML file.
+    columns
+        Names or numbers of the columns head, relation, tail and weight, where they can not be told.
+    valid, test
+        Edges of the other splits, which share the numbering of entities.
+    labels
+        Id, label and description per entity.
+    callback
+        Told how far it is.
+
+    Returns
+    -------
+    Entities by type, relations, edges by split, seconds, edges per second, bytes.
+
+    Raises
+    ------
+    EdgeFileError, SourceError, ConfigError, AlreadyExistsError, DiskFullError, NotWritableError
+        Nothing is left of the store then.
+
+    Examples
+    --------
+    >>> import tempfile, pandas, daskgraph
+    >>> edges = pandas.DataFrame({"head": ["a", "b"], "relation": "knows", "tail": ["b", "c"]})
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> daskgraph.import_edges(edges, folder.name + "/small.graph.zarr")["entities"]
+    {'entity': 3}
+    """
+    chosen = merge({}, given_keys(config))
+    listed = list(sources) if isinstance(sources, list | tuple) else [sources]
+    return _import_edges(
+        listed,
+        Path(path),
+        config=chosen,
+        columns=columns,
+        valid=valid,
+        test=test,
+        labels=labels,
+        callback=callback or ignore,
+    )
+
+
+def train(
+    source: Any,
+    path: str | Path | None = None,
+    *,
+    config: Given | Mapping[str, Any] = None,
+    labels: Any = None,
+    callback: Callback | None = None,
+) -> Model:
+    """Train embeddings of a source, or go on with a model that exists.
+
+    Parameters
+    ----------
+    source
+        A graph (a path or what `open_graph` gave), an edge file, a directory with train, valid and test
+        edge files, a
+        DataFrame, a SciPy sparse matrix or a NetworkX graph. What is no graph yet is imported beside the
+        model.
+    path
+        The model store; left out: the source's name with .model.zarr, in the current folder. One that
+        exists is gone
+        on with: its stored config holds, but for the keys that `config` gives.
+    config
+        A Config, a mapping or a TOML file.
+    labels
+        Id, label and description per entity, for a source that is imported.
+    callback
+        Told what happens, such as `daskgraph.progress.show()` gives.
+
+    Raises
+    ------
+    ConfigError, FixedKeyError
+        A key is wrong, or can not change in a model that exists.
+    OtherGraphError, StoreLockedError
+        The model belongs to another graph, or another process is training it.
+
+    Examples
+    --------
+    >>> import tempfile, pandas, daskgraph
+    >>> edges = pandas.DataFrame({"head": ["a", "b"], "tail": ["b", "c"]})
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> config = {"model": {"dimension": 8}, "training": {"epochs": 2}}
+    >>> model = daskgraph.train(edges, folder.name + "/small.model.zarr", config=config)
+    >>> model["b"].shape
+    (8,)
+    """
+    store, summary = train_source(
+        source.store if isinstance(source, Graph) else source, path, config, labels, callback or ignore
+    )
+    return Model(store, {"model": str(store.path), **summary})
+
+
+def evaluate(
+    model: Model | str | Path,
+    split: str = "test",
+    *,
+    candidates: str | int = "all",
+    filtered: bool = True,
+    per_relation: bool = False,
+    callback: Callback | None = None,
+) -> Evaluation:
+    """Rank every edge of a split among the edges made by replacing its tail, then its head.
+
+    Parameters
+    ----------
+    model
+        A model or its path.
+    split
+        Which edges: "test", "valid", "train".
+    candidates
+        "all" entities, or so many sampled ones; figures of the two can not be compared.
+    filtered
+        Whether other true edges, of any split, are left out of the ranking.
+    per_relation
+        Whether to return the figures of every relation too.
+    callback
+        Told how far it is.
+
+    Raises
+    ------
+    UnknownSplitError
+        The graph has no such split.
+    """
+    opened = model if isinstance(model, Model) else open_model(model)
+    return evaluate_model(
+        opened,
+        split,
+        candidates=candidates,
+        filtered=filtered,
+        per_relation=per_relation,
+        callback=callback,
+    )
+
+
+def open_graph(path: str | Path) -> Graph:
+    """Open a graph store.
+
+    Raises
+    ------
+    NotAStoreError, StoreVersionError
+        The path holds no graph store that this version reads.
+    """
+    return Graph(GraphStore.open(path))
+
+
+def open_model(path: str | Path) -> Model:
+    """Open a model store.
+
+    Raises
+    ------
+    NotAStoreError, StoreVersionError
+        The path holds no model store that this version reads.
+    """
+    return Model(ModelStore.open(path))
+
+
+def info(path: str | Path) -> dict[str, Any]:
+    """Return all that there is to know about the store at a path, as plain data."""
+    store = open_store(path)
+    return (Graph(store) if isinstance(store, GraphStore) else Model(store)).info()

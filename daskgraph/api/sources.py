@@ -1,0 +1,106 @@
+"""From what a user names as the source of a training to a graph store, imported first where it is none."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daskgraph.config import Config
+from daskgraph.errors import SourceError
+from daskgraph.events import Callback, Notice
+from daskgraph.ingest import SourceFiles, find_files, import_edges
+from daskgraph.store import GraphStore
+
+MODEL_SUFFIX = ".model.zarr"
+GRAPH_SUFFIX = ".graph.zarr"
+
+_ENDINGS = (".zst", ".gz", ".tsv", ".csv", ".txt", ".parquet", GRAPH_SUFFIX, ".zarr")
+
+
+def default_model_path(source: Any) -> Path:
+    """Return where a model goes when no path is given: the source's name with .model.zarr, in the current
+    folder.
+    """
+    if not isinstance(source, str | Path):
+        return Path(f"graph{MODEL_SUFFIX}")
+    name = Path(source).resolve().name
+    for ending in _ENDINGS:
+        name = name.removesuffix(ending) or name
+    return Path(name + MODEL_SUFFIX)
+
+
+def graph_path_beside(model: Path) -> Path:
+    """Return where the graph of a model goes when it is imported by the way: the model's name with
+    .graph.zarr.
+    """
+    name = model.name.removesuffix(MODEL_SUFFIX)
+    return model.with_name(name.removesuffix(".zarr") + GRAPH_SUFFIX)
+
+
+def is_graph_store(source: Any) -> bool:
+    """Tell whether a source is the path of a Zarr store, and not of edges to import."""
+    return isinstance(source, str | Path) and (Path(source) / "zarr.json").is_file()
+
+
+def open_source(source: Any, model: Path, config: Config, labels: Any, callback: Callback) -> GraphStore:
+    """Open a graph store, or import edges beside the model and open that.
+
+    A graph that was imported there before, from the very same files, serves again.
+
+    Raises
+    ------
+    SourceError
+        There is another graph at the place of the import.
+    """
+    if isinstance(source, GraphStore):
+        return source
+    if is_graph_store(source):
+        return GraphStore.open(source)
+    files = _files(source)
+    place = graph_path_beside(model)
+    if place.exists():
+        graph = GraphStore.open(place)
+        if not _imported_from(graph, files):
+            reason = (
+                f"it was imported to {place} before, and has changed since; remove that, or choose another -o"
+            )
+            raise SourceError(str(source), reason)
+        callback(Notice(f"{place} holds this source already"))
+        return graph
+    import_edges(
+        [files.train],
+        place,
+        config=config,
+        valid=files.valid,
+        test=files.test,
+        labels=files.labels if labels is None else labels,
+        callback=callback,
+    )
+    return GraphStore.open(place)
+
+
+def _files(source: Any) -> SourceFiles:
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        return find_files(source)
+    return SourceFiles(Path(source) if isinstance(source, str) else source)
+
+
+def _imported_from(graph: GraphStore, files: SourceFiles) -> bool:
+    """Tell whether a graph was imported from these files as they are now."""
+    now = {}
+    for split in ("train", "valid", "test"):
+        path = getattr(files, split)
+        if isinstance(path, Path):
+            status = path.stat()
+            now[split] = (path.name, status.st_size, status.st_mtime)
+    then = {
+        source["split"]: (Path(str(source["name"])).name, source.get("bytes"), source.get("modified"))
+        for source in graph.sources
+        if source["split"] in ("train", "valid", "test")
+    }
+    return bool(now) and now == then
+
+
+def import_settings(graph: GraphStore) -> Mapping[str, Any]:
+    """Return the sections of the config that were fixed when a graph was imported."""
+    sections = ("graph", "entities", "relations")
+    return {section: graph.config[section] for section in sections if graph.config.get(section)}

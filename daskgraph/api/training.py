@@ -1,0 +1,131 @@
+"""Begin a training, or go on with one: what may change in a model that exists, and what may not."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from daskgraph.api.sources import default_model_path, import_settings, is_graph_store, open_source
+from daskgraph.config import Config, load, merge
+from daskgraph.errors import FixedKeyError
+from daskgraph.evaluate import evaluate
+from daskgraph.events import Callback, Notice
+from daskgraph.executors import train_inline
+from daskgraph.model import Model
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.vectors import Vectors
+
+Given = Config | Mapping[str, Any] | str | Path | None
+
+FIXED = ("graph", "entities", "relations", "model")
+"""Sections of a config that a trained model can not change."""
+
+
+def given_keys(config: Given) -> dict[str, Any]:
+    """Return only the keys that a user gave, as plain data: a config, a mapping, a TOML file or nothing."""
+    if config is None:
+        return {}
+    if isinstance(config, Config):
+        return config.explicit()
+    if isinstance(config, str | Path):
+        return load([config])
+    return dict(config)
+
+
+def train_source(
+    source: Any, path: str | Path | None, config: Given, labels: Any, callback: Callback
+) -> tuple[ModelStore, dict[str, Any]]:
+    """Train a source into a model; the store and the summary of this call."""
+    given = given_keys(config)
+    target = Path(path) if path is not None else default_model_path(source)
+    if target.exists():
+        store, graph = _open(source, target, given)
+        return store, _train(store, graph, callback)
+    checked = merge({}, given)
+    graph = open_source(source, target, checked, labels, callback)
+    store = _create(target, merge(import_settings(graph), given), graph)
+    with _removed_if_nothing_came_of_it(store):
+        return store, _train(store, graph, callback)
+
+
+def _open(source: Any, target: Path, given: dict[str, Any]) -> tuple[ModelStore, GraphStore]:
+    """Open a model to go on with, its config changed by what is given now."""
+    store = ModelStore.open(target)
+    if isinstance(source, GraphStore) or is_graph_store(source):
+        graph = source if isinstance(source, GraphStore) else GraphStore.open(source)
+        store.check_graph(graph)
+    else:
+        graph = store.open_graph()
+    stored = Config.from_dict(store.config)
+    config = merge(store.config, given)
+    check_fixed(stored, config)
+    if config != stored:
+        store.set_config(config.to_dict())
+    return store, graph
+
+
+def check_fixed(stored: Config, config: Config) -> None:
+    """Refuse a change that would make a trained model another one.
+
+    Raises
+    ------
+    FixedKeyError
+        Names the first such key.
+    """
+    for section in FIXED:
+        before, after = stored.to_dict()[section], config.to_dict()[section]
+        if before == after:
+            continue
+        if section in ("graph", "model"):
+            key = next(key for key in after if before[key] != after[key])
+            raise FixedKeyError(f"{section}.{key}", before[key], after[key])
+        raise FixedKeyError(section, before, after)
+
+
+def _create(target: Path, config: Config, graph: GraphStore) -> ModelStore:
+    wanted = config.graph.partitions
+    if wanted not in ("auto", graph.schema.partitions):
+        reimport = f"import again with -s graph.partitions={wanted}"
+        raise FixedKeyError(f"graph.partitions ({reimport})", graph.schema.partitions, wanted)
+    shapes = Model(config, graph.schema).stored_shapes()
+    return ModelStore.create(target, config.to_dict(), graph, shapes)
+
+
+@contextmanager
+def _removed_if_nothing_came_of_it(store: ModelStore) -> Iterator[None]:
+    """Leave no empty model behind when its training fails before the first commit."""
+    try:
+        yield
+    except BaseException:
+        if not store.progress:
+            shutil.rmtree(store.path, ignore_errors=True)
+        raise
+
+
+def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str, Any]:
+    model = Model(Config.from_dict(store.config), graph.schema)
+    epochs = model.config.training.epochs
+
+    def judge(source: ModelStore | Vectors) -> dict[str, Any]:
+        return _evaluate(source, graph, model, callback)
+
+    with store.lock():
+        store.sweep()
+        finished = int(store.progress.get("epoch", 0)) >= epochs
+        if finished:
+            reason = f"it has had {epochs} epochs; give more training.epochs to go on"
+            callback(Notice(f"{store.path} is finished: {reason}"))
+        summary = train_inline(store, graph, model, callback, judge if graph.splits.get("valid") else None)
+    if graph.splits.get("valid") and not finished:
+        summary["evaluation"] = judge(store)
+    return summary
+
+
+def _evaluate(
+    source: ModelStore | Vectors, graph: GraphStore, model: Model, callback: Callback
+) -> dict[str, Any]:
+    """Rank the valid split as the config wants it."""
+    chosen = model.config.evaluation.candidates
+    threads = model.config.training.threads
+    return evaluate(source, graph, "valid", candidates=chosen, threads=threads, callback=callback).to_dict()
