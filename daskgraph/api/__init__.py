@@ -7,7 +7,7 @@ from typing import Any
 from daskgraph.api.handles import Graph, Model, evaluate_model
 from daskgraph.api.training import Given, given_keys, train_source
 from daskgraph.config import merge
-from daskgraph.evaluate import Evaluation
+from daskgraph.evaluation import Evaluation
 from daskgraph.events import Callback, ignore
 from daskgraph.ingest import import_edges as _import_edges
 from daskgraph.neighbors import Answer

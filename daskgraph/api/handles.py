@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.config import Config
-from daskgraph.evaluate import Evaluation, evaluate
+from daskgraph.evaluation import Evaluation, evaluate
 from daskgraph.events import Callback, ignore
 from daskgraph.export import export
 from daskgraph.model import Model as ModelDescription

@@ -9,7 +9,7 @@ from typing import Any
 from daskgraph.api.sources import default_model_path, import_settings, is_graph_store, open_source
 from daskgraph.config import Config, load, merge
 from daskgraph.errors import FixedKeyError
-from daskgraph.evaluate import evaluate
+from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
 from daskgraph.executors import train_inline
 from daskgraph.model import Model

@@ -15,8 +15,8 @@ from naive_ranking import Naive, Triple, rank
 
 from daskgraph import events
 from daskgraph.errors import OtherGraphError, UnknownSplitError, UntrainedModelError
-from daskgraph.evaluate import Evaluation, evaluate, evaluating, ranking
-from daskgraph.evaluate.sampling import sample
+from daskgraph.evaluation import Evaluation, evaluate, evaluating, ranking
+from daskgraph.evaluation.sampling import sample
 from daskgraph.graph import EntityType, GraphSchema, RelationType
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import TableVectors

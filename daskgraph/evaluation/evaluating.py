@@ -8,10 +8,10 @@ import numpy.typing as npt
 
 from daskgraph.comparing import Comparer, Side
 from daskgraph.errors import UnknownSplitError
-from daskgraph.evaluate.figures import Evaluation, Figures, Ranks, chosen, summed_up
-from daskgraph.evaluate.known import known_answers, nothing_known
-from daskgraph.evaluate.ranking import SIDES, Ranker, Report
-from daskgraph.evaluate.sampling import sample
+from daskgraph.evaluation.figures import Evaluation, Figures, Ranks, chosen, summed_up
+from daskgraph.evaluation.known import known_answers, nothing_known
+from daskgraph.evaluation.ranking import SIDES, Ranker, Report
+from daskgraph.evaluation.sampling import sample
 from daskgraph.events import (
     Callback,
     EvaluationFinished,

@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daskgraph.comparing import Acting, Comparer, Side
-from daskgraph.evaluate.figures import Ranks
-from daskgraph.evaluate.known import Known, among
+from daskgraph.evaluation.figures import Ranks
+from daskgraph.evaluation.known import Known, among
 from daskgraph.graph import Edges
 from daskgraph.model import Group
 from daskgraph.vectors import (
