@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from daskgraph.errors import SourceError
@@ -20,6 +22,10 @@ BLOCK = 1 << 25
 
 _MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"PAR1": "parquet"}
 _BOM = b"\xef\xbb\xbf"
+_NEWLINE = ord("\n")
+
+STRETCH = 1 << 18
+"""Bytes that are searched together, so that they stay in the cache."""
 
 Item = TypeVar("Item")
 
@@ -68,21 +74,20 @@ def read_blocks(path: Path, packing: str | None, size: int = BLOCK) -> Iterator[
     SourceError
         The file can not be unpacked to its end.
     """
-    line, rest = 1, b""
+    line, rest = 1, np.zeros(0, np.uint8)
     with _opened(path, packing) as (raw, stream):
         while True:
             # Filled in place: new memory costs as much as reading.
-            buffer = bytearray(len(rest) + size)
+            buffer = np.empty(len(rest) + size, np.uint8)
             buffer[: len(rest)] = rest
-            filled = len(rest) + _fill(path, stream, memoryview(buffer)[len(rest) :])
+            filled = len(rest) + _fill(path, stream, buffer[len(rest) :].data)
             last = filled < len(buffer)
-            end = filled if last else buffer.rfind(b"\n") + 1
-            rest = bytes(memoryview(buffer)[end:filled])
-            start = len(_BOM) if line == 1 and buffer.startswith(_BOM) else 0
+            end = filled if last else _end_of_lines(buffer)
+            rest = buffer[end:filled].copy()
+            start = len(_BOM) if line == 1 and buffer[: len(_BOM)].tobytes() == _BOM else 0
             if end > start:
-                text = memoryview(buffer)[start:end]
-                yield Block(text, line, raw.tell())
-                line += buffer.count(b"\n", start, end)
+                yield Block(buffer[start:end].data, line, raw.tell())
+                line += _count_lines(buffer[start:end])
             if last:
                 return
 
@@ -95,6 +100,19 @@ def _fill(path: Path, stream: Any, space: memoryview) -> int:
     except (OSError, pa.ArrowInvalid) as error:
         raise SourceError(str(path), f"it can not be read: {_one_line(error)}") from error
     return done
+
+
+def _end_of_lines(text: npt.NDArray[np.uint8]) -> int:
+    for start in range((len(text) - 1) // STRETCH * STRETCH, -1, -STRETCH):
+        ends = np.flatnonzero(text[start : start + STRETCH] == _NEWLINE)
+        if len(ends):
+            return start + int(ends[-1]) + 1
+    return 0
+
+
+def _count_lines(text: npt.NDArray[np.uint8]) -> int:
+    stretches = range(0, len(text), STRETCH)
+    return sum(int(np.count_nonzero(text[start : start + STRETCH] == _NEWLINE)) for start in stretches)
 
 
 def ahead(items: Iterator[Item], depth: int = 1) -> Iterator[Item]:

@@ -44,7 +44,7 @@ def bucket_edges(
         Threads for the columns.
     """
     schema = numbering.schema
-    order = random_order(len(edges), seed, 2, stream)
+    order = random_order(len(edges), seed, 2, stream).astype(np.intp)
     columns: dict[str, npt.NDArray[Any]] = {
         "head": edges.head,
         "relation": edges.relation,
