@@ -1,4 +1,4 @@
-"""Where a positive stands among candidates (docs/mathematics.md, section 6).
+"""Where a positive stands among candidates (docs/mathematics.md, section 7).
 
 Scores come in blocks, questions × candidates, from the comparator's matrix product. BLAS rounds an element
 by its place in the block, so that equal rows may score unequally in the last bits: a candidate within

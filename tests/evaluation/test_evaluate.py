@@ -147,7 +147,7 @@ def test_evaluate__equals_its_naive_twin(
     check(found["seen"], [ranks[place] for ranks in sides.values() for place in seen], len(seen))
 
 
-def wide_graph(path: Path, count: int = 500, edges: int = 300) -> GraphStore:
+def wide_graph(path: Path, count: int = 200, edges: int = 100) -> GraphStore:
     schema = GraphSchema((EntityType("entity", count),), (RelationType("edge", "entity", "entity"),))
     rng = np.random.default_rng(0)
     splits = {"train": random_edges(schema, edges, rng), "test": random_edges(schema, edges, rng)}
@@ -166,7 +166,7 @@ def test_evaluate__equal_scores_rank_in_the_middle(
     naive = random_model(wide.schema, keys, np.random.default_rng(1))
     naive.tables["entity"][:] = naive.tables["entity"][0]
     found = evaluate(in_memory(naive), wide, filtered=False)
-    assert found.mean_rank == (500 + 1) / 2
+    assert found.mean_rank == (200 + 1) / 2
     assert found.mrr == pytest.approx(1 / found.mean_rank)
     assert found.hits == {"1": 0, "3": 0, "10": 0}
     assert found.auc == 0.5
@@ -180,7 +180,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> GraphStore:
 def test_evaluate__scores_that_are_no_numbers_rank_last(wide: GraphStore) -> None:
     naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
     naive.tables["entity"][:] = np.nan
-    assert evaluate(in_memory(naive), wide, filtered=False).mean_rank == 500
+    assert evaluate(in_memory(naive), wide, filtered=False).mean_rank == 200
 
 
 def test_evaluate__a_stored_model_as_one_in_memory(wide: GraphStore, tmp_path: Path) -> None:
@@ -197,8 +197,8 @@ def test_evaluate__a_stored_model_as_one_in_memory(wide: GraphStore, tmp_path: P
     told: list[events.Event] = []
     found = evaluate(ModelStore.open(store.path), wide, "test", callback=told.append)
     assert without_time(found) == without_time(evaluate(in_memory(naive), wide, "test", threads=1))
-    assert told[0] == events.EvaluationStarted("test", 300)
-    assert sum(event.edges for event in told if isinstance(event, events.EvaluationProgress)) == 300
+    assert told[0] == events.EvaluationStarted("test", 100)
+    assert sum(event.edges for event in told if isinstance(event, events.EvaluationProgress)) == 100
     assert told[-1] == events.EvaluationFinished("test", found.mrr, found.hits["10"], found.seconds)
 
 
@@ -223,8 +223,8 @@ def test_evaluate__in_pieces(wide: GraphStore, monkeypatch: pytest.MonkeyPatch) 
 
     whole = evaluate(in_memory(naive), wide)
     assert without_time(evaluate(Pieces(*in_memory_arguments(naive)), wide)) == without_time(whole)
-    assert set(read) == {(start, min(start + 64, 500)) for start in range(0, 500, 64)}
-    assert len(read) <= 2 * 8
+    assert set(read) == {(start, min(start + 64, 200)) for start in range(0, 200, 64)}
+    assert len(read) <= 2 * 4
 
 
 def in_memory_arguments(naive: Naive) -> tuple[Any, ...]:
