@@ -2,6 +2,7 @@
 when changed.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,29 @@ class TypeTable:
         place = self.places[partition]
         stop = place + self.size(partition)
         return self.rows[place:stop], self.sums[place:stop]
+
+
+def partitions_held(model: Model, graph: GraphStore) -> int:
+    """Return how many partitions a worker holds at once: `training.buffer`, or what `training.memory` allows.
+
+    Tables may take half of the memory; if they do not all fit there, the partitions of a lease and two
+    that are
+    being read or written do.
+    """
+    partitions, training = model.schema.partitions, model.config.training
+    if training.buffer:
+        return min(partitions, max(2, training.buffer))
+    room = (training.memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 2
+    whole = largest = 0
+    for kind in model.schema.entity_types:
+        sizes = np.diff(graph.partition_bounds(kind.name)) * 4 * (model.dimension(kind.name) + 1)
+        if kind.partitioned:
+            whole, largest = whole + int(sizes.sum()), largest + int(sizes.max(initial=0))
+        else:
+            room -= int(sizes.sum())
+    if whole <= room:
+        return partitions
+    return min(partitions, max(2, room // largest - 2))
 
 
 class Buffer:

@@ -14,6 +14,7 @@ from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.losses import LOSSES
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
+from daskgraph_kernels.regularizers import REGULARIZERS
 from daskgraph_kernels.workspace import Functions, Settings
 
 Floats = npt.NDArray[np.float32]
@@ -125,6 +126,7 @@ class Model:
             comparator.scores_backward,
             LOSSES[self.config.loss.function],
             list_all if group.all_candidates else draw_uniform,
+            regularizer=REGULARIZERS[self.config.loss.regularizer],
         )
 
     def settings(self, group: Group) -> Settings:
@@ -180,7 +182,7 @@ class Model:
         return Parameters(tail, head, np.zeros_like(tail), np.zeros_like(head), common, sums)
 
     def stored_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shape of every stored array of parameters and of their sums, by its path in the store."""
+        """Return the shape of every stored array of parameters and their sums, by its path in the store."""
         return {path: array.shape for path, array in self.unpack(self.initial()).items()}
 
     def unpack(self, parameters: Parameters) -> dict[str, Floats]:

@@ -39,7 +39,7 @@ def _types_and_relations(draw: st.DrawFn) -> dict[str, Any]:
             )
         )
         relations.append({"name": name, "head": head, "tail": draw(st.sampled_from(types))} | relation)
-    tables = {name: draw(_table(partitioned=st.booleans(), featurized=st.booleans())) for name in types}
+    tables = {name: draw(_table(partitioned=st.booleans())) for name in types}
     return {"entities": tables, "relations": relations}
 
 
@@ -68,7 +68,6 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
             threads=_counts,
             memory=_sizes,
             seed=st.integers(0, 2**63 - 1),
-            holdout=st.floats(0, 1, exclude_max=True),
             checkpoint=_durations,
         ),
         evaluation=_table(every=_counts, candidates=st.one_of(st.just("all"), _positive)),

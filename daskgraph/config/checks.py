@@ -33,9 +33,6 @@ def check(config: Config) -> None:
     _check_types(config)
     _check_dimensions(config)
     _check_candidates(config)
-    if config.evaluation.patience and not config.evaluation.every:
-        patience = config.evaluation.patience
-        raise ConfigValueError("evaluation.patience", patience, "has no effect; set evaluation.every too")
 
 
 def _check_variants(config: Config) -> None:

@@ -10,7 +10,6 @@ from daskgraph.config.quantities import parse_bytes, parse_seconds
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1, lt=2**63)]
-Share = Annotated[float, Field(ge=0, lt=1)]
 NonNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
 Name = Annotated[str, Field(min_length=1)]
@@ -47,8 +46,6 @@ class EntityConfig(Section):
     """Whether the type is split into partitions, or held whole by every worker."""
     dimension: Positive | None = None
     """Length of its vectors; None: `model.dimension`."""
-    featurized: bool = False
-    """Whether an entity is the mean of its features' embeddings."""
 
 
 class RelationConfig(Section):
@@ -134,16 +131,8 @@ class TrainingConfig(Section):
     """Partitions a worker holds at a time; 0: from `memory`."""
     seed: Count = 0
     """Where all random numbers start."""
-    bucket_order: Literal["auto", "random", "affinity", "inside_out", "outside_in", "chained", "beta"] = (
-        "auto"
-    )
-    """The order in which buckets are trained."""
-    holdout: Share = 0.0
-    """Share of the train edges that are kept out, to watch their loss."""
     checkpoint: Annotated[str | float, AfterValidator(_duration)] = "60s"
     """At most this much training is lost when everything dies."""
-    keep: Count = 0
-    """How many of the last epochs are kept as snapshots."""
 
     @property
     def memory_bytes(self) -> int | None:
@@ -163,17 +152,6 @@ class EvaluationConfig(Section):
     """Epochs between evaluations on the valid split; 0: none before the end."""
     candidates: Literal["all"] | Positive = "all"
     """Entities an edge is ranked against: all, or so many sampled ones."""
-    patience: Count = 0
-    """Training stops after so many evaluations without a better MRR; 0: never early."""
-
-
-class ClusterConfig(Section):
-    """Who trains."""
-
-    kind: Literal["local", "slurm", "address"] = "local"
-    """Where workers come from."""
-    workers: Positive = 1
-    """How many workers."""
 
 
 class Config(Section):
@@ -202,8 +180,6 @@ class Config(Section):
     """How long and how fast to train."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Evaluations while training."""
-    cluster: ClusterConfig = ClusterConfig()
-    """Who trains."""
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> "Config":

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from daskgraph.buffer import Buffer
+from daskgraph.buffer import Buffer, partitions_held
 from daskgraph.events import (
     Callback,
     Committed,
@@ -117,7 +117,7 @@ class _Run:
         self.threads = available_threads(self.config.training.threads)
         partitions = model.schema.partitions
         self.progress = ProgressRecord.from_dict(store.progress, partitions)
-        self.capacity = min(partitions, max(2, self.config.training.buffer or partitions))
+        self.capacity = partitions_held(model, graph)
         stored = store.read_parameters()
         self.parameters = model.pack(stored) if stored else model.initial()
         self.buffer = Buffer(store, graph, model, self.capacity)

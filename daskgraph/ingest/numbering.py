@@ -109,7 +109,7 @@ def _schema(
     counts: dict[str, int], relations: tuple[RelationType, ...], weighted: bool, config: Config
 ) -> GraphSchema:
     types = tuple(
-        EntityType(name, count, declared.partitioned, declared.featurized)
+        EntityType(name, count, declared.partitioned)
         if (declared := config.entities.get(name))
         else EntityType(name, count)
         for name, count in counts.items()

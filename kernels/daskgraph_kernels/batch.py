@@ -10,7 +10,6 @@ from numba.core import types
 from .calls import (
     call_add_bias,
     call_add_bias_gradient,
-    call_add_n3,
     call_gather,
     call_loss,
     call_operator_backward,
@@ -19,6 +18,7 @@ from .calls import (
     call_pairs_backward,
     call_prepare,
     call_prepare_backward,
+    call_regularizer,
     call_restore_bias,
     call_save_bias,
     call_scores,
@@ -163,13 +163,13 @@ def _ignore_positives(settings, ranges, ids, first, out):
 
 
 @inner_kernel
-def _add_block_n3(functions, settings, work, block):
+def _regularize_rows(functions, settings, work, block):
     """Regularise every row of a block; the penalty."""
     if settings.bias:
         call_restore_bias(functions.restore_bias, (block.rows, block.bias))
     count = len(block.rows)
-    penalty = call_add_n3(
-        functions.add_n3,
+    penalty = call_regularizer(
+        functions.regularizer,
         (
             block.rows,
             work.positions,
@@ -187,12 +187,12 @@ def _add_block_n3(functions, settings, work, block):
 
 
 @inner_kernel
-def _parameter_n3(functions, settings, work, parameters, gradient, count):
+def _regularize_parameters(functions, settings, work, parameters, gradient, count):
     """Regularise the operators of the first `count` edges of the batch; the penalty."""
     # Rows are as long as the model's longest operator; a complex one has its imaginary half at d / 2.
     width = work.rows.shape[1] if settings.complex_parameters else parameters.shape[1]
-    return call_add_n3(
-        functions.add_n3,
+    return call_regularizer(
+        functions.regularizer,
         (
             parameters,
             work.relations,
@@ -276,9 +276,9 @@ def standard(functions, settings, tables, work, sizes):
     loss = _both_sides(functions, settings, tables, work, own_heads, own_tails, heads, tails, True)
     penalty = 0.0
     if settings.regularization > 0:
-        penalty += _add_block_n3(functions, settings, work, own_heads)
-        penalty += _add_block_n3(functions, settings, work, own_tails)
-        penalty += _parameter_n3(
+        penalty += _regularize_rows(functions, settings, work, own_heads)
+        penalty += _regularize_rows(functions, settings, work, own_tails)
+        penalty += _regularize_parameters(
             functions, settings, work, tables.tail_parameters, work.tail_parameter_gradient, 1
         )
     _prepare_backward(functions, settings, heads, work.saved)
@@ -325,14 +325,14 @@ def reciprocal(functions, settings, tables, work, sizes):
     loss = _both_sides(functions, settings, tables, work, tail_queries, head_queries, heads, tails, False)
     penalty = 0.0
     if settings.regularization > 0:
-        penalty += _add_block_n3(functions, settings, work, tail_queries)
-        penalty += _add_block_n3(functions, settings, work, head_queries)
-        penalty += _add_block_n3(functions, settings, work, _part(heads, 0, size))
-        penalty += _add_block_n3(functions, settings, work, _part(tails, 0, size))
-        penalty += _parameter_n3(
+        penalty += _regularize_rows(functions, settings, work, tail_queries)
+        penalty += _regularize_rows(functions, settings, work, head_queries)
+        penalty += _regularize_rows(functions, settings, work, _part(heads, 0, size))
+        penalty += _regularize_rows(functions, settings, work, _part(tails, 0, size))
+        penalty += _regularize_parameters(
             functions, settings, work, tables.head_parameters, work.head_parameter_gradient, size
         )
-        penalty += _parameter_n3(
+        penalty += _regularize_parameters(
             functions, settings, work, tables.tail_parameters, work.tail_parameter_gradient, size
         )
     _prepare_backward(functions, settings, tail_queries, work.saved)

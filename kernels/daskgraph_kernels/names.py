@@ -3,4 +3,4 @@
 OPERATORS = ("none", "translation", "diagonal", "linear", "affine", "complex_diagonal")
 COMPARATORS = ("dot", "cos", "l2", "squared_l2")
 LOSSES = ("softmax", "logistic", "ranking")
-REGULARIZERS = ("n3",)
+REGULARIZERS = ("n3", "l2")

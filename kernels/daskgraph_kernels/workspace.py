@@ -31,7 +31,7 @@ class Functions(NamedTuple):
     candidates: Variant  # draw_uniform or list_all
     # The same for every model: called by address, so that drivers compile quickly.
     gather: Variant = gather
-    add_n3: Variant = add_n3
+    regularizer: Variant = add_n3
     merge_repeats: Variant = merge_repeats
     step_rows: Variant = step_rows
     step_parameters: Variant = step_parameters

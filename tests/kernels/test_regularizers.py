@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from kernel_examples import random_floats
 
-from daskgraph_kernels.regularizers import add_n3
+from daskgraph_kernels.regularizers import add_l2, add_n3
 
 IDS, SLOTS = np.array([1, 4, 1, 0, 3]), np.array([2, 0, 2, 1, 3])
 
@@ -32,3 +32,16 @@ def test_add_n3__zero_rows(pairs: bool) -> None:
     zeros = np.zeros((2, 4), np.float32)
     assert add_n3(zeros, np.arange(2), 2, 4, pairs, np.float32(1), gradient, np.arange(2)) == 0
     assert (gradient == 0).all()
+
+
+@pytest.mark.parametrize("pairs", [False, True])
+def test_add_l2(pairs: bool) -> None:
+    rows = np.random.default_rng(3).standard_normal((7, 6)).astype(np.float32)
+    gradient = np.ones((4, 6), np.float32)
+    ids, slots = np.array([2, 5, 2]), np.array([0, 3, 0])
+    penalty = add_l2(rows, ids, 3, 4, pairs, np.float32(0.5), gradient, slots)
+    used = rows[ids, :4].astype(np.float64)
+    assert penalty == pytest.approx(0.5 * (used**2).sum(), rel=1e-6)
+    expected = np.ones((4, 6))
+    np.add.at(expected, (slots[:, None], np.arange(4)), used)
+    np.testing.assert_allclose(gradient, expected, rtol=1e-6)

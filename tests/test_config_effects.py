@@ -1,0 +1,185 @@
+"""Every key of the config changes what it promises: one case a key, and no key without one."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from known_graphs import rings
+from pydantic import BaseModel
+
+import daskgraph
+from daskgraph.config import Config
+from daskgraph.config.models import EntityConfig, RelationConfig
+from daskgraph.events import Callback, Committed, EvaluationStarted, Event, ignore
+
+BASE: dict[str, Any] = {
+    "graph": {"partitions": 1},
+    "model": {"dimension": 8, "operator": "translation"},
+    "negatives": {"uniform": 5},
+    "training": {"epochs": 2, "batch_size": 8, "threads": 1},
+}
+
+
+def merged(*tables: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for table in tables:
+        for key, value in table.items():
+            if isinstance(value, dict) and isinstance(out.get(key), dict):
+                out[key] = merged(out[key], value)
+            else:
+                out[key] = value
+    return out
+
+
+def trained(folder: Path, config: dict[str, Any], callback: Callback = ignore) -> daskgraph.Model:
+    folder.mkdir()
+    (folder / "source").mkdir()
+    rings(24).to_csv(folder / "source" / "train.csv", index=False)
+    rings(24)[:10].to_csv(folder / "source" / "valid.csv", index=False)
+    return daskgraph.train(folder / "source", folder / "m.model.zarr", config=config, callback=callback)
+
+
+def vectors(model: daskgraph.Model) -> np.ndarray:
+    return np.asarray(model.embeddings()[:])
+
+
+# What must differ between two trainings whose configs differ in one key.
+def changes_vectors(one: daskgraph.Model, other: daskgraph.Model) -> bool:
+    return vectors(one).shape != vectors(other).shape or bool((vectors(one) != vectors(other)).any())
+
+
+def relations() -> list[dict[str, Any]]:
+    return [{"name": "next"}, {"name": "after_next"}, {"name": "opposite"}]
+
+
+def first_relation(**keys: Any) -> dict[str, Any]:
+    return {"entities": {"entity": {}}, "relations": [{**relations()[0], **keys}, *relations()[1:]]}
+
+
+# key -> (what both configs have, the two values, what must differ)
+CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
+    "graph.partitions": ({}, 1, 3, lambda a, b: a.store.schema.partitions != b.store.schema.partitions),
+    "model.dimension": ({}, 8, 6, changes_vectors),
+    "model.operator": ({}, "translation", "diagonal", changes_vectors),
+    "model.comparator": ({}, "dot", "cos", changes_vectors),
+    "model.reciprocal": ({}, False, True, changes_vectors),
+    "model.bias": ({}, False, True, changes_vectors),
+    "model.global_embedding": ({}, False, True, changes_vectors),
+    "model.max_norm": ({}, 0.0, 0.5, changes_vectors),
+    "model.init_scale": ({}, 0.001, 0.1, changes_vectors),
+    "loss.function": ({}, "softmax", "logistic", changes_vectors),
+    "loss.margin": ({"loss": {"function": "ranking"}}, 0.1, 2.0, changes_vectors),
+    "loss.regularizer": ({"loss": {"regularization": 0.1}}, "n3", "l2", changes_vectors),
+    "loss.regularization": ({}, 0.0, 0.1, changes_vectors),
+    "negatives.in_batch": ({}, True, False, changes_vectors),
+    "negatives.uniform": ({}, 5, 9, changes_vectors),
+    "negatives.all": ({}, False, True, changes_vectors),
+    "negatives.corrupt": ({}, "both", "tail", changes_vectors),
+    "training.epochs": ({}, 2, 3, lambda a, b: (a.epochs, b.epochs) == (2, 3)),
+    "training.batch_size": ({}, 8, 9, changes_vectors),
+    "training.learning_rate": ({}, 0.1, 0.2, changes_vectors),
+    "training.relation_learning_rate": ({}, 0.0, 0.01, changes_vectors),
+    "training.threads": ({}, 1, 2, lambda a, b: (a.summary["threads"], b.summary["threads"]) == (1, 2)),
+    "training.memory": (
+        {"graph": {"partitions": "auto"}},
+        "auto",
+        "1KiB",
+        lambda a, b: a.store.schema.partitions < b.store.schema.partitions,
+    ),
+    "training.buffer": (
+        {"graph": {"partitions": 4}},
+        0,
+        2,
+        lambda a, b: a.summary["swaps"] < b.summary["swaps"],
+    ),
+    "training.seed": ({}, 0, 1, changes_vectors),
+    "evaluation.candidates": (
+        {},
+        "all",
+        7,
+        lambda a, b: (
+            (a.summary["evaluation"]["candidates"], b.summary["evaluation"]["candidates"]) == ("all", 7)
+        ),
+    ),
+}
+
+
+def keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
+    """Every key by its dotted path; those of one entity type and one relation without their names."""
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from keys(kind, f"{prefix}{name}.")
+        elif name == "entities":
+            yield from (f"entities.{key}" for key in EntityConfig.model_fields)
+        elif name == "relations":
+            yield from (f"relations.{key}" for key in RelationConfig.model_fields)
+        else:
+            yield f"{prefix}{name}"
+
+
+# Keys with a test of their own below.
+APART = {
+    "training.checkpoint",
+    "evaluation.every",
+    "entities.partitioned",
+    "entities.dimension",
+    *(f"relations.{key}" for key in ("name", "head", "tail", "operator", "weight", "all_candidates")),
+}
+
+
+def test_every_key_has_a_case() -> None:
+    assert set(keys()) == set(CASES) | APART
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_key__changes_what_it_promises(key: str, tmp_path: Path) -> None:
+    common, first, second, differs = CASES[key]
+    section, name = key.split(".")
+    one, other = (
+        trained(tmp_path / str(index), merged(BASE, common, {section: {name: value}}))
+        for index, value in enumerate((first, second))
+    )
+    assert differs(one, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"operator": "diagonal"}, {"weight": 3.0}, {"all_candidates": True}],
+    ids=lambda c: next(iter(c)),
+)
+def test_relation_key__changes_vectors(change: dict[str, Any], tmp_path: Path) -> None:
+    plain = trained(tmp_path / "plain", merged(BASE, first_relation()))
+    changed = trained(tmp_path / "changed", merged(BASE, first_relation(**change)))
+    assert changes_vectors(plain, changed)
+
+
+def test_types__have_their_own_tables(tmp_path: Path) -> None:
+    typed = {
+        "entities": {"user": {"dimension": 4}, "item": {"dimension": 4, "partitioned": False}},
+        "relations": [
+            {"name": name, "head": "user", "tail": "item"} for name in ("next", "after_next", "opposite")
+        ],
+        "graph": {"partitions": 3},
+    }
+    model = trained(tmp_path / "typed", merged(BASE, typed))
+    assert model.embeddings("user").shape == (24, 4)
+    assert model.embeddings("item").shape == (24, 4)
+    assert model.store.schema.parts("user") == 3
+    assert model.store.schema.parts("item") == 1
+
+
+def test_checkpoint__zero_commits_every_epoch(tmp_path: Path) -> None:
+    events: list[Event] = []
+    trained(tmp_path / "m", merged(BASE, {"training": {"epochs": 5, "checkpoint": 0.0}}), events.append)
+    assert sum(isinstance(event, Committed) for event in events) == 5
+
+
+def test_every__evaluates_while_training(tmp_path: Path) -> None:
+    events: list[Event] = []
+    config = merged(BASE, {"training": {"epochs": 5}, "evaluation": {"every": 2}})
+    model = trained(tmp_path / "m", config, events.append)
+    assert sum(isinstance(event, EvaluationStarted) for event in events) == 3
+    assert ["evaluation" in entry for entry in model.history] == [False, True, False, True, False]
