@@ -134,8 +134,12 @@ def train(
         model = api.train(source, output, config=given, callback=callback)
     if as_json:
         tables.write_json(model.summary)
-    else:
-        tables.write_table(("training", "value"), tables.flat_rows(model.summary))
+        return
+    summary = dict(model.summary)
+    evaluation = summary.pop("evaluation", None)
+    tables.write_table(("training", "value"), tables.flat_rows(summary))
+    if evaluation:
+        _write_evaluation(evaluation)
 
 
 @main.command("import")
@@ -205,10 +209,7 @@ def evaluate(
     if as_json:
         tables.write_json(evaluation)
         return
-    kind = "raw" if raw else "filtered"
-    against = "all entities" if candidates == "all" else f"{candidates} sampled entities"
-    title = f"{split}, {kind}, against {against}"
-    tables.write_table((title, "all edges", "seen entities"), tables.evaluation_rows(evaluation))
+    _write_evaluation(evaluation)
     if per_relation:
         columns = ("relation", *tables.figure_names(evaluation))
         tables.write_table(columns, tables.relation_rows(evaluation["per_relation"]))
@@ -270,6 +271,15 @@ def info(path: str, as_json: bool) -> None:
         tables.write_json(found)
     else:
         tables.write_table(("store", "value"), tables.flat_rows(found))
+
+
+def _write_evaluation(evaluation: dict[str, Any]) -> None:
+    from daskgraph import tables
+
+    candidates = evaluation["candidates"]
+    against = "all entities" if candidates == "all" else f"{candidates} sampled entities"
+    title = f"{evaluation['split']}, {'filtered' if evaluation['filtered'] else 'raw'}, against {against}"
+    tables.write_table((title, "all edges", "seen entities"), tables.evaluation_rows(evaluation))
 
 
 def _write_answers(answers: list[Any], as_json: bool) -> None:

@@ -14,9 +14,10 @@ from click.testing import CliRunner, Result
 from daskgraph import __version__, api, cli
 from daskgraph.errors import DaskgraphError, UnknownEntityError, UsageError
 
-SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": {"mrr": 0.25}}
 EVALUATION = {
     "split": "test",
+    "candidates": "all",
+    "filtered": True,
     "edges": 20,
     "mrr": 0.25,
     "mean_rank": 4.0,
@@ -24,6 +25,7 @@ EVALUATION = {
     "auc": 0.75,
     "seen": {"edges": 19, "mrr": 0.26, "mean_rank": 4.0, "hits": {"1": 0.1, "10": 0.5}, "auc": 0.75},
 }
+SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": EVALUATION | {"split": "valid"}}
 ANSWERS = [("/m/1", "One", 0.5), ("/m/2", None, 0.25)]
 
 
@@ -51,12 +53,14 @@ def rows(result: Result) -> list[list[str]]:
 
 
 def test_train(mocked: Mock) -> None:
-    assert rows(run("train", "edges.tsv")) == [
+    assert rows(run("train", "edges.tsv"))[:7] == [
         ["training", "value"],
         ["edges", "300"],
         ["epochs", "3"],
         ["loss", "0.5"],
-        ["evaluation.mrr", "0.25"],
+        ["valid, filtered, against all entities", "all edges", "seen entities"],
+        ["edges", "20", "19"],
+        ["MRR", "0.25", "0.26"],
     ]
     assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, callback=ANY)]
 
@@ -107,7 +111,8 @@ def test_eval(mocked: Mock) -> None:
 
 
 def test_eval__with_options(mocked: Mock) -> None:
-    mocked.evaluate.return_value.to_dict.return_value = EVALUATION | {"per_relation": {"likes": EVALUATION}}
+    figures = {"split": "valid", "candidates": 50, "filtered": False, "per_relation": {"likes": EVALUATION}}
+    mocked.evaluate.return_value.to_dict.return_value = EVALUATION | figures
     printed = rows(run("eval", "m.zarr", "--split", "valid", "--candidates", "50", "--raw", "--per-relation"))
     assert printed[0][0] == "valid, raw, against 50 sampled entities"
     assert printed[-1][:3] == ["likes", "20", "0.25"]
