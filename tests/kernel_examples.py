@@ -15,6 +15,7 @@ from daskgraph_kernels.jit import kernel
 from daskgraph_kernels.losses import LOSSES
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
+from daskgraph_kernels.regularizers import REGULARIZERS
 from daskgraph_kernels.workspace import (
     Batches,
     Functions,
@@ -49,6 +50,7 @@ class Options:
     common: bool = False
     max_norm: float = 0.0
     weighted: bool = False
+    regularizer: str = "n3"
     regularization: float = 0.0
     corrupt: str = "both"
     in_batch: bool = True
@@ -85,6 +87,7 @@ def make_functions(options: Options) -> Functions:
         *comparator[:6],
         LOSSES[options.loss],
         list_all if options.all_candidates else draw_uniform,
+        regularizer=REGULARIZERS[options.regularizer],
     )
 
 

@@ -71,9 +71,10 @@ def lose(loss: str, positive: float, scores: Reals, columns: int, margin: float)
     return float(np.logaddexp.reduce([positive, *scores]) - positive)
 
 
-def n3(rows: Reals, pairs: bool) -> float:
-    """Sum of the cubes of absolute values, or of moduli."""
-    return float((np.abs(as_complex(rows) if pairs else rows) ** 3).sum())
+def penalise(regularizer: str, rows: Reals, pairs: bool) -> float:
+    """Sum of the cubes (n3) or squares (l2) of absolute values, or of moduli."""
+    power = {"n3": 3, "l2": 2}[regularizer]
+    return float((np.abs(as_complex(rows) if pairs else rows) ** power).sum())
 
 
 def shorten(table: Reals, ids: Any, max_norm: float) -> Reals:
@@ -108,6 +109,7 @@ class Form(NamedTuple):
     all_candidates: bool = False
     corrupt: str = "both"
     margin: float = 0.1
+    regularizer: str = "n3"
     regularization: float = 0.0
 
 
@@ -188,15 +190,11 @@ def _penalty(form: Form, values: Mapping[str, Reals], edges: Edges, rows: list[R
     d = values["head"].shape[1]
     width = d if pairs else None
     if form.reciprocal:
-        total = sum(n3(part, pairs) for part in rows)
-        total += sum(
-            n3(values[f"{side}_parameters"][edges.relation, :width], pairs) for side in ("head", "tail")
-        )
+        parts = [*rows, *(values[f"{side}_parameters"][edges.relation, :width] for side in ("head", "tail"))]
     else:
         # Both sides compare the same rows; they count once, and so does the batch's one relation.
-        total = sum(n3(part, pairs) for part in rows[:2])
-        total += n3(values["tail_parameters"][edges.relation[:1], :width], pairs)
-    return form.regularization * total
+        parts = [*rows[:2], values["tail_parameters"][edges.relation[:1], :width]]
+    return form.regularization * sum(penalise(form.regularizer, part, pairs) for part in parts)
 
 
 def differentiate(function: Callable[[], float], array: Reals, step: float = 1e-6) -> Reals:

@@ -1,4 +1,4 @@
-"""Penalties on the rows and parameters of the positives (docs/mathematics.md, equation 30)."""
+"""Penalties on the rows and parameters of the positives (docs/mathematics.md, equations 30, 31)."""
 
 import numpy as np
 from numba.core import types

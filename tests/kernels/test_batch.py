@@ -11,6 +11,7 @@ from kernel_examples import Example, Options, naive_values
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.losses import LOSSES
 from daskgraph_kernels.operators import OPERATORS
+from daskgraph_kernels.regularizers import REGULARIZERS
 
 EVERY: dict[str, Any] = {
     "bias": True,
@@ -28,6 +29,7 @@ MIXTURES = [
     EVERY | {"in_batch": False, "same_type": False},
     EVERY | {"in_batch": False, "uniform": 7, "corrupt": "head"},
     EVERY | {"uniform": 0, "same_type": False, "padding": 6},
+    EVERY | {"regularizer": "l2"},
     EVERY | {"bias": False, "max_norm": 0.0, "padding": 5},
 ]
 
@@ -96,9 +98,11 @@ def test_batch__bias(comparator: str, reciprocal: bool) -> None:
 
 
 @pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
-def test_batch__imaginary_half_of_padded_operators(reciprocal: bool) -> None:
+@pytest.mark.parametrize("regularizer", REGULARIZERS)
+def test_batch__imaginary_half_of_padded_operators(regularizer: str, reciprocal: bool) -> None:
     """Another relation's longer operator must not move the pairs that N3 takes moduli of."""
-    check(Options("complex_diagonal", "dot", "logistic", reciprocal, regularization=0.3, padding=10))
+    options = Options("complex_diagonal", "dot", "logistic", reciprocal, padding=10)
+    check(options.but(regularizer=regularizer, regularization=0.3))
 
 
 @pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
