@@ -1,0 +1,58 @@
+"""The pages of docs/ keep to what is there: keys, links, layers, quoted code."""
+
+import re
+import runpy
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from daskgraph.config import Config
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def text_of(page: Path) -> str:
+    return page.read_text(encoding="utf-8")
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(page), re.DOTALL | re.MULTILINE)
+
+
+def test_config_page_is_as_the_models_say() -> None:
+    written = runpy.run_path(str(ROOT / "docs" / "config_reference.py"))["page"]()
+    assert text_of(ROOT / "docs" / "config.md") == written, "run: python docs/config_reference.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_configs_on_pages_are_good(page: Path) -> None:
+    for block in blocks(page, "toml"):
+        Config.from_dict(tomllib.loads(block))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", text_of(page)):
+        assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+def test_index_links_every_page() -> None:
+    index = text_of(ROOT / "docs" / "index.md")
+    for page in (ROOT / "docs").glob("*.md"):
+        assert page.name == "index.md" or f"({page.name})" in index
+
+
+def test_quoted_code_is_the_code() -> None:
+    operators = (ROOT / "kernels" / "daskgraph_kernels" / "operators.py").read_text()
+    [block] = blocks(ROOT / "docs" / "architecture.md", "python")
+    for part in re.split(r"^# .*\n", block, flags=re.MULTILINE):
+        assert part.strip("\n") in operators
+
+
+@pytest.mark.parametrize("name", re.findall(r"`([\w/]+(?:/|\.py))`", text_of(ROOT / "docs/architecture.md")))
+def test_architecture_names_what_is_there(name: str) -> None:
+    homes = (ROOT, ROOT / "daskgraph", ROOT / "kernels" / "daskgraph_kernels")
+    stores = ("features/", "snapshots/", "staging/")
+    assert name in stores or any((home / name).exists() for home in homes)

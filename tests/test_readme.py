@@ -1,0 +1,92 @@
+"""What the README tells people to type does what it says, on a small piece of its graph."""
+
+import contextlib
+import gzip
+import io
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SOURCE = ROOT / "examples" / "fb15k-237"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def small_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with examples/ as in a clone, but for a hundredth of the edges."""
+    folder = tmp_path / "examples" / SOURCE.name
+    folder.mkdir(parents=True)
+    for split in ("train", "valid", "test"):
+        write_sample(SOURCE / f"{split}.tsv.gz", folder / f"{split}.tsv.gz")
+    shutil.copy(SOURCE / "names.tsv.gz", folder)
+    shutil.copy(ROOT / "examples" / "fb15k-237.toml", folder.parent)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_sample(source: Path, target: Path) -> None:
+    with gzip.open(source, "rt") as file:
+        edges = list(file)
+    asked_for = [edge for edge in edges if "/m/03r0g9\t" in edge or "\t/m/03r0g9" in edge]
+    with gzip.open(target, "wt") as file:
+        file.writelines(dict.fromkeys([*edges[::100], *asked_for, *(e for e in edges if "/m/08gsvw" in e)]))
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+
+
+def commands() -> Iterator[list[str]]:
+    for line in "".join(blocks("sh")).splitlines():
+        words = shlex.split(line, comments=True)
+        if words[:1] == ["daskgraph"]:
+            yield words[1:]
+
+
+def test_python(small_clone: Path) -> None:
+    [code] = blocks("python")
+    values: dict[str, Any] = {}
+    with contextlib.redirect_stderr(io.StringIO()) as progress:
+        exec(compile(code, "README.md", "exec"), values)
+    model = values["model"]
+    assert "epoch 10" in progress.getvalue()
+    assert model["/m/03r0g9"].shape == (100,)
+    assert model.neighbors("/m/03r0g9", k=5)[0].label
+    assert (small_clone / "fb15k-237.model.zarr").is_dir()
+
+
+def test_command_line(small_clone: Path) -> None:
+    given = list(commands())
+    assert {words[0] for words in given} == {
+        "train",
+        "eval",
+        "neighbors",
+        "predict",
+        "export",
+        "import",
+        "info",
+    }
+    for words in given:
+        run = subprocess.run(
+            [sys.executable, "-m", "daskgraph.cli", *words], capture_output=True, text=True, check=False
+        )
+        assert run.returncode == 0, f"{words}: {run.stderr}"
+        assert run.stdout or words[0] == "export"
+    assert (small_clone / "vectors.parquet").exists()
+
+
+def test_make_knows_the_two_commands() -> None:
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    named = re.findall(r"^make ([\w-]+)", README, re.MULTILINE)
+    assert named == ["demo", "test"]
+    assert set(named) <= set(targets)
