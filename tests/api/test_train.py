@@ -51,8 +51,6 @@ def test_train__answers_questions(tmp_path: Path) -> None:
         tails = [model.predict(head=f"n{i}", relation=relation, k=1)[0].entity for i in range(20)]
         last = [f"n{(i + step) % 20}" for i in range(20)]
         heads = [model.predict(tail=tail, relation=relation, k=1)[0].entity for tail in last]
-            model.predict(tail=f"n{(i + step) % 20}", relation=relation, k=1)[0].entity for i in range(20)
-        ]
         assert np.mean([tail == f"n{(i + step) % 20}" for i, tail in enumerate(tails)]) > 0.9
         assert np.mean([head == f"n{i}" for i, head in enumerate(heads)]) > 0.9
 
