@@ -19,7 +19,8 @@ def execute(path: Path, temporary: Path) -> Any:
     notebook = nbformat.read(path, as_version=4)
     place = {"metadata": {"path": str(path.parent)}}
     client = nbclient.NotebookClient(notebook, timeout=int(LIMIT), resources=place)
-    client.execute(env={**os.environ, "TMPDIR": str(temporary)})
+    compiled = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
+    client.execute(env={**compiled, "TMPDIR": str(temporary)})
     return notebook
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import os
 import re
 import shlex
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from daskgraph_kernels.jit import COMPILED
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,6 +56,7 @@ def commands() -> Iterator[list[str]]:
             yield words[1:]
 
 
+@pytest.mark.skipif(not COMPILED, reason="it would train for hours")
 def test_python(small_clone: Path) -> None:
     [code] = blocks("python")
     values: dict[str, Any] = {}
@@ -76,10 +80,10 @@ def test_command_line(small_clone: Path) -> None:
         "import",
         "info",
     }
+    compiled = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
     for words in given:
-        run = subprocess.run(
-            [sys.executable, "-m", "daskgraph.cli", *words], capture_output=True, text=True, check=False
-        )
+        command = [sys.executable, "-m", "daskgraph.cli", *words]
+        run = subprocess.run(command, capture_output=True, text=True, check=False, env=compiled)
         assert run.returncode == 0, f"{words}: {run.stderr}"
         assert run.stdout or words[0] == "export"
     assert (small_clone / "vectors.parquet").exists()
