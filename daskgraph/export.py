@@ -27,7 +27,7 @@ from daskgraph.store import GraphStore, ModelStore, Names
 from daskgraph.store.files import sync, writing
 from daskgraph.vectors import Floats, StoredVectors, Vectors, blocks
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 22
 """Bytes of vectors that are written at a time."""
 
 

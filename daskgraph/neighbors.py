@@ -9,6 +9,7 @@ import numpy.typing as npt
 from daskgraph.comparing import Acting, Comparer, Side
 from daskgraph.errors import AmbiguousEntityError, QuestionError, UnknownEntityError, UnknownRelationError
 from daskgraph.store import GraphStore, ModelStore
+from daskgraph.threads import single_threaded_products
 from daskgraph.vectors import Floats, Ids, StoredVectors, Vectors, blocks, gathered
 from daskgraph_kernels.ranking import Compared
 
@@ -184,11 +185,13 @@ def _best(
 ) -> _Best:
     """Compare all entities of a type with a query, block by block, and keep the k best."""
     best = _Best(np.empty(0, np.int64), np.empty(0, np.float32))
-    for start, rows in blocks(vectors, kind, BLOCK):
-        candidates = comparer.compare(rows, acting, np.full(len(rows), relation))
-        scores = comparer.scores(query, candidates)[0]
-        kept = np.setdiff1d(np.arange(start, start + len(rows)), skipped, assume_unique=True)
-        best = _top(np.append(best.rows, kept), np.append(best.scores, scores[kept - start]), k)
+    # A product with one row waits for memory: more threads only wait together.
+    with single_threaded_products():
+        for start, rows in blocks(vectors, kind, BLOCK):
+            candidates = comparer.compare(rows, acting, np.full(len(rows), relation))
+            scores = comparer.scores(query, candidates)[0]
+            kept = np.setdiff1d(np.arange(start, start + len(rows)), skipped, assume_unique=True)
+            best = _top(np.append(best.rows, kept), np.append(best.scores, scores[kept - start]), k)
     return best
 
 
