@@ -72,8 +72,8 @@ def import_edges(
     --------
     >>> import tempfile, pandas, daskgraph
     >>> edges = pandas.DataFrame({"head": ["a", "b"], "relation": "knows", "tail": ["b", "c"]})
-    >>> folder = tempfile.TemporaryDirectory()
-    >>> daskgraph.import_edges(edges, folder.name + "/small.graph.zarr")["entities"]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     daskgraph.import_edges(edges, folder + "/small.graph.zarr")["entities"]
     {'entity': 3}
     """
     chosen = merge({}, given_keys(config))
@@ -129,10 +129,10 @@ def train(
     --------
     >>> import tempfile, pandas, daskgraph
     >>> edges = pandas.DataFrame({"head": ["a", "b"], "tail": ["b", "c"]})
-    >>> folder = tempfile.TemporaryDirectory()
     >>> config = {"model": {"dimension": 8}, "training": {"epochs": 2}}
-    >>> model = daskgraph.train(edges, folder.name + "/small.model.zarr", config=config)
-    >>> model["b"].shape
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = daskgraph.train(edges, folder + "/small.model.zarr", config=config)
+    ...     model["b"].shape
     (8,)
     """
     store, summary = train_source(
