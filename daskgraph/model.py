@@ -1,6 +1,6 @@
 """What a config makes of a graph: the kernels of every relation, the place of every parameter."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -21,6 +21,12 @@ from daskgraph_kernels.workspace import Functions, Settings
 Floats = npt.NDArray[np.float32]
 
 _ANGLES = 0xA4C1E
+
+_TURNS: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
+    "complex_diagonal": lambda angles: np.concatenate([np.cos(angles), np.sin(angles)]),
+    "rotation": lambda angles: angles,
+}
+"""Operators that begin as a turn, with what they hold for the angles of all coordinates."""
 
 ON_HEADS = "reciprocal_"
 """Prefix of the stored names of operators that act on heads; those that act on tails have none."""
@@ -153,6 +159,7 @@ class Model:
             max_norm=np.float32(model.max_norm),
             learning_rate=np.float32(training.learning_rate),
             relation_learning_rate=np.float32(training.relation_learning_rate or training.learning_rate),
+            regularized_parameters=OPERATORS[group.operator].regularized,
         )
 
     @cached_property
@@ -193,9 +200,8 @@ class Model:
             group = self.group_of(index)
             size = self._size(group)
             row = initial_parameters(OPERATORS[group.operator], size)
-            if OPERATORS[group.operator].complex:
-                angles = random.uniform(-np.pi, np.pi, size // 2)
-                row = np.concatenate([np.cos(angles), np.sin(angles)]).astype(np.float32)
+            if group.operator in _TURNS:
+                row = _TURNS[group.operator](random.uniform(-np.pi, np.pi, size // 2)).astype(np.float32)
             table[index, : len(row)] = row
         return table
 

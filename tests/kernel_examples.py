@@ -110,6 +110,7 @@ def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.
         max_norm=np.float32(options.max_norm),
         learning_rate=np.float32(rate),
         relation_learning_rate=np.float32(relation_rate),
+        regularized_parameters=OPERATORS[options.operator].regularized,
     )
 
 

@@ -21,6 +21,9 @@ def operate(operator: str, parameters: Reals, relations: Any, rows: Reals) -> Re
     if operator == "complex_diagonal":
         product = as_complex(rows) * as_complex(chosen[:, :d])
         return np.concatenate([product.real, product.imag], axis=1)
+    if operator == "rotation":
+        product = as_complex(rows) * np.exp(1j * chosen[:, : d // 2])
+        return np.concatenate([product.real, product.imag], axis=1)
     out: Reals = rows
     if operator == "diagonal":
         out = rows * chosen[:, :d]
@@ -52,12 +55,18 @@ def prepare(comparator: str, bias: bool, rows: Reals) -> Reals:
 def compare(comparator: str, bias: bool, left: Reals, right: Reals) -> Reals:
     """Scores (n, m) of prepared rows, left (n, d) with right (m, d)."""
     if bias:
-        inner = compare(comparator, False, left[:, 1:], right[:, 1:])
+        inner = compare(
+            comparator, False, *(np.where(np.arange(rows.shape[1]), rows, 0) for rows in (left, right))
+        )
         return inner + left[:, :1] + right[:, :1].T
     scores: Reals = left @ right.T
     if comparator in ("l2", "squared_l2"):
         squares = ((left[:, None] - right[None]) ** 2).sum(axis=2)
         scores = -squares if comparator == "squared_l2" else -np.sqrt(squares)
+    if comparator == "l1":
+        scores = -np.abs(left[:, None] - right[None]).sum(axis=2)
+    if comparator == "complex_modulus":
+        scores = -np.abs(as_complex(left)[:, None] - as_complex(right)[None]).sum(axis=2)
     return scores
 
 
@@ -65,6 +74,9 @@ def lose(loss: str, positive: float, scores: Reals, columns: int, margin: float)
     """Loss of one edge against the scores that count; `columns`: how many there were with ignored ones."""
     if loss == "ranking":
         return float(np.maximum(0, margin - positive + scores).sum())
+    if loss == "hinge":
+        against = np.maximum(0, margin + scores).sum() / columns if columns else 0.0
+        return float(max(0, margin - positive) + against)
     if loss == "logistic":
         against = np.logaddexp(0, scores).sum() / columns if columns else 0.0
         return float(np.logaddexp(0, -positive) + against)
@@ -186,9 +198,10 @@ def _side_loss(form: Form, ids: Any, weights: Reals, side: str, prepared: list[R
 def _penalty(form: Form, values: Mapping[str, Reals], edges: Edges, rows: list[Reals]) -> float:
     if not form.regularization:
         return 0.0
-    pairs = form.operator == "complex_diagonal"
+    pairs = form.operator in ("complex_diagonal", "rotation")
     d = values["head"].shape[1]
-    width = d if pairs else None
+    # The angles of a rotation have no length to keep short.
+    width = 0 if form.operator == "rotation" else d if pairs else None
     if form.reciprocal:
         parts = [*rows, *(values[f"{side}_parameters"][edges.relation, :width] for side in ("head", "tail"))]
     else:

@@ -35,7 +35,8 @@ def operate(naive: Naive, relation: int, packed: NDArray[np.float32], row: Array
     if operator == "affine":
         return numbers[: d * d].reshape(d, d) @ row + numbers[d * d : d * d + d]
     half = d // 2
-    product = (row[:half] + 1j * row[half:]) * (numbers[:half] + 1j * numbers[half:d])
+    factors = np.exp(1j * numbers[:half]) if operator == "rotation" else numbers[:half] + 1j * numbers[half:d]
+    product = (row[:half] + 1j * row[half:]) * factors
     return np.concatenate([product.real, product.imag])
 
 
@@ -43,12 +44,19 @@ def compare(naive: Naive, query: Array, candidate: Array) -> float:
     comparator, bias = naive.model.config.model.comparator, 0.0
     if naive.model.config.model.bias:
         bias = query[0] + candidate[0]
-        query, candidate = query[1:], candidate[1:]
+        query, candidate = ([0.0, *row[1:]] for row in (query, candidate))
+        query, candidate = np.array(query), np.array(candidate)
     if comparator == "dot":
         return float(query @ candidate) + bias
     if comparator == "cos":
         lengths = np.linalg.norm(query) * np.linalg.norm(candidate)
         return (float(query @ candidate / lengths) if lengths else 0.0) + bias
+    if comparator == "l1":
+        return -float(np.abs(query - candidate).sum()) + bias
+    if comparator == "complex_modulus":
+        half = len(query) // 2
+        difference = query - candidate
+        return -float(np.abs(difference[:half] + 1j * difference[half:]).sum()) + bias
     square = float(((query - candidate) ** 2).sum())
     return (-square if comparator == "squared_l2" else -np.sqrt(max(square, 1e-30))) + bias
 

@@ -167,10 +167,13 @@ def test_joined_types_of_unequal_dimension() -> None:
             "entities.entity.dimension",
         ),
         ({"model": {"dimension": 5}, "relations": [{"operator": "complex_diagonal"}]}, "model.dimension"),
+        ({"model": {"dimension": 5, "operator": "rotation"}}, "model.dimension"),
+        ({"model": {"dimension": 5, "comparator": "complex_modulus"}}, "model.dimension"),
     ],
 )
-def test_odd_dimension_for_complex_diagonal(keys: dict[str, Any], path: str) -> None:
-    with pytest.raises(ConfigValueError, match="should be even for complex_diagonal") as caught:
+def test_odd_dimension_for_complex_numbers(keys: dict[str, Any], path: str) -> None:
+    names = "complex_diagonal|rotation|complex_modulus"
+    with pytest.raises(ConfigValueError, match=f"should be even for ({names})") as caught:
         Config.from_dict(keys)
     assert caught.value.path == path
 

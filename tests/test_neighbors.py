@@ -20,6 +20,7 @@ from daskgraph.graph import EntityType, GraphSchema, RelationType
 from daskgraph.neighbors import Answer, find_entity, nearest, predict
 from daskgraph.store import GraphStore
 from daskgraph.vectors import TableVectors
+from daskgraph_kernels.names import COMPARATORS
 
 LABELS = {"item": ["tea", "coffee", "tea", "", "Casino Royale", "user 1"]}
 OPERATORS = ("translation", "none", "linear", "complex_diagonal")
@@ -67,7 +68,7 @@ def check(answers: list[Answer], expected: dict[str, float]) -> None:
         assert answer.score == pytest.approx(expected[answer.entity], rel=1e-4, abs=1e-4)
 
 
-@pytest.mark.parametrize("comparator", ["dot", "cos", "l2", "squared_l2"])
+@pytest.mark.parametrize("comparator", COMPARATORS)
 @pytest.mark.parametrize("block", [3, 1 << 14])
 def test_nearest(graph: GraphStore, comparator: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(neighbors, "BLOCK", block)

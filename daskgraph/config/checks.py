@@ -12,7 +12,8 @@ UNTYPED = "entity"
 # A type's name becomes a folder of the store.
 _TYPE_NAME = re.compile(r"\w[\w.-]*")
 
-_EVEN_OPERATORS = frozenset({"complex_diagonal"})
+# Rows are complex numbers for them.
+_EVEN = frozenset({"complex_diagonal", "rotation", "complex_modulus"})
 
 
 def known_variants() -> dict[str, tuple[str, ...]]:
@@ -81,11 +82,10 @@ def _check_dimensions(config: Config) -> None:
             types = f"{relation.head!r} and {relation.tail!r}"
             allowed = f"joins {types} of dimensions {head} and {tail}; they must be equal"
             raise ConfigValueError(path, relation.name, allowed)
-        operator = config.operator_of(relation)
-        if operator in _EVEN_OPERATORS and head % 2:
-            raise ConfigValueError(
-                _dimension_path(config, relation.head), head, f"should be even for {operator}"
-            )
+        for name in (config.operator_of(relation), config.model.comparator):
+            if name in _EVEN and head % 2:
+                path = _dimension_path(config, relation.head)
+                raise ConfigValueError(path, head, f"should be even for {name}")
 
 
 def _check_candidates(config: Config) -> None:

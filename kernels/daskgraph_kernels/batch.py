@@ -196,7 +196,7 @@ def _regularize_parameters(functions, settings, work, parameters, gradient, coun
         (
             parameters,
             work.relations,
-            count,
+            count if settings.regularized_parameters else 0,
             width,
             settings.complex_parameters,
             settings.regularization,

@@ -1,4 +1,4 @@
-"""Losses of a batch's scores, with their gradients (docs/mathematics.md, equations 20 to 22).
+"""Losses of a batch's scores, with their gradients (docs/mathematics.md, equations 20 to 23).
 
 An ignored candidate has the score IGNORED, which no loss feels.
 """
@@ -78,4 +78,26 @@ def ranking(positive, scores, weights, margin, d_positive, gradient):
     return loss
 
 
-LOSSES: dict[str, Variant] = {"softmax": softmax, "logistic": logistic, "ranking": ranking}
+@variant(LOSS)
+def hinge(positive, scores, weights, margin, d_positive, gradient):
+    """Σ weights (max(0, margin - positive) + Σ max(0, margin + scores) / n) over b rows of n candidates.
+    Equation 23.
+    """
+    loss = 0.0
+    for i in range(len(positive)):
+        row, out = scores[i], gradient[i]
+        weight = weights[i]
+        share = weight / np.float32(max(len(row), 1))
+        total = np.float32(0)
+        for j in range(len(row)):
+            excess = margin + row[j]
+            violates = np.float32(1) if excess > 0 else np.float32(0)
+            total += violates * excess
+            out[j] = violates * share
+        lack = max(margin - positive[i], np.float32(0))
+        loss += np.float64(weight) * lack + np.float64(share) * total
+        d_positive[i] = -weight if lack > 0 else np.float32(0)
+    return loss
+
+
+LOSSES: dict[str, Variant] = {"softmax": softmax, "logistic": logistic, "ranking": ranking, "hinge": hinge}

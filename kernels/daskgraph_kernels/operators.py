@@ -1,5 +1,5 @@
 """Relation operators: what a relation does to the rows of one side (docs/mathematics.md, equations 1 to
-6).
+7).
 """
 
 from typing import NamedTuple
@@ -24,7 +24,8 @@ class Operator(NamedTuple):
     backward: Variant
     # parameter name -> (shape for dimension d, initial value: "zeros", "ones" or "identity")
     parameters: dict[str, tuple[str, str]]
-    complex: bool = False
+    complex: bool = False  # rows are complex numbers, and so are parameters that are regularised
+    regularized: bool = True  # its parameters count for the penalty
 
 
 @variant(FORWARD)
@@ -187,6 +188,47 @@ def affine_backward(parameters, relations, slots, rows, d_out, d_rows, d_paramet
         first = last
 
 
+@variant(FORWARD, allocates=True)
+def rotation_forward(parameters, relations, rows, out):
+    """Out = rows * e**(i parameters[relations]) as complex numbers, real parts first (n, d). Equation 7."""
+    half = rows.shape[1] // 2
+    cosines, sines = np.empty(half, np.float32), np.empty(half, np.float32)
+    for i in range(len(rows)):
+        if i == 0 or relations[i] != relations[i - 1]:
+            _unit_numbers(parameters, relations[i], cosines, sines)
+        for j in range(half):
+            real, imaginary = rows[i, j], rows[i, half + j]
+            out[i, j] = real * cosines[j] - imaginary * sines[j]
+            out[i, half + j] = real * sines[j] + imaginary * cosines[j]
+
+
+@variant(BACKWARD, allocates=True)
+def rotation_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows += d_out turned back; d_parameters[slots] (d/2) += how far d_out points across out. Equation
+    7.
+    """
+    half = rows.shape[1] // 2
+    cosines, sines = np.empty(half, np.float32), np.empty(half, np.float32)
+    for i in range(len(rows)):
+        if i == 0 or relations[i] != relations[i - 1]:
+            _unit_numbers(parameters, relations[i], cosines, sines)
+        slot = slots[i]
+        for j in range(half):
+            d_real = d_out[i, j] * cosines[j] + d_out[i, half + j] * sines[j]
+            d_imaginary = d_out[i, half + j] * cosines[j] - d_out[i, j] * sines[j]
+            d_rows[i, j] += d_real
+            d_rows[i, half + j] += d_imaginary
+            d_parameters[slot, j] += d_imaginary * rows[i, j] - d_real * rows[i, half + j]
+
+
+@inner_kernel
+def _unit_numbers(parameters, relation, cosines, sines):
+    """Cosines and sines (d/2,) of one relation's phases."""
+    for j in range(len(cosines)):
+        cosines[j] = np.cos(parameters[relation, j])
+        sines[j] = np.sin(parameters[relation, j])
+
+
 # A shape is written in d, the dimension; packed parameters stand in this order.
 OPERATORS: dict[str, Operator] = {
     "none": Operator(none_forward, none_backward, {}),
@@ -201,6 +243,10 @@ OPERATORS: dict[str, Operator] = {
         complex_diagonal_backward,
         {"real": ("d/2", "ones"), "imaginary": ("d/2", "zeros")},
         complex=True,
+    ),
+    # A turn has the modulus 1, whatever its phase: there is nothing to keep short.
+    "rotation": Operator(
+        rotation_forward, rotation_backward, {"phase": ("d/2", "zeros")}, complex=True, regularized=False
     ),
 }
 

@@ -67,6 +67,7 @@ class Settings(NamedTuple):
     max_norm: np.float32
     learning_rate: np.float32
     relation_learning_rate: np.float32
+    regularized_parameters: bool = True  # of the operator
 
 
 class Tables(NamedTuple):
@@ -153,7 +154,7 @@ class Block(NamedTuple):
 
 
 FUNCTIONS = record(Functions, *[types.int64] * len(Functions._fields))
-SETTINGS = record(Settings, *[types.boolean] * 10, types.int64, *[types.float32] * 5)
+SETTINGS = record(Settings, *[types.boolean] * 10, types.int64, *[types.float32] * 5, types.boolean)
 SIZES = record(Sizes, *[types.int64] * 3)
 TABLES = record(Tables, *[Matrix, Vector, Ranges, Vector, Vector] * 2, *[Matrix] * 4, Vector)
 WORKSPACE = record(

@@ -86,7 +86,7 @@ def test_batch__many_options_at_once(number: int, reciprocal: bool) -> None:
     """Every mixture meets another operator, comparator and loss; each kind meets several mixtures."""
     kinds = list(itertools.product(COMPARATORS, LOSSES))
     comparator, loss = kinds[(5 * number + 3 * reciprocal) % len(kinds)]
-    operators = ["translation", "diagonal", "linear", "affine", "complex_diagonal"]
+    operators = ["translation", "diagonal", "linear", "affine", "complex_diagonal", "rotation"]
     operator = operators[(number + 2 * reciprocal) % len(operators)]
     check(Options(operator, comparator, loss, reciprocal, seed=number + 10, **MIXTURES[number]))
 

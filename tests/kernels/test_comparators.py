@@ -8,7 +8,7 @@ from kernel_examples import Floats, random_floats
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.names import COMPARATORS as NAMES
 
-B, N, D, COLUMN = 4, 7, 5, 2
+B, N, D, COLUMN = 4, 7, 6, 2
 
 
 class Compared:
@@ -103,7 +103,7 @@ def test_comparator__gradients_are_added(name: str) -> None:
 
 @pytest.mark.parametrize("name", COMPARATORS)
 def test_comparator__zero_and_equal_rows_give_numbers(name: str) -> None:
-    queries = np.array([[0, 0, 0], [1, 2, 3], [1e-30, 0, 0], [1e-15, 1e-15, 0]], np.float32)
+    queries = np.array([[0, 0, 0, 0], [1, 2, 3, 0], [1e-30, 0, 0, 0], [1e-15, 0, 1e-15, 0]], np.float32)
     compared = Compared(name, queries, queries.copy())
     ones = np.ones((4, 4), np.float32)
     assert np.isfinite(compared.scores).all()
@@ -112,7 +112,7 @@ def test_comparator__zero_and_equal_rows_give_numbers(name: str) -> None:
         assert np.isfinite(gradient).all()
 
 
-@pytest.mark.parametrize("name", ["l2", "squared_l2"])
+@pytest.mark.parametrize("name", ["l2", "squared_l2", "l1", "complex_modulus"])
 def test_comparator__no_pull_between_equal_rows(name: str) -> None:
     """Where the distance is clamped its gradient is 0, as far as rounding lets a sum be."""
     rows = random_floats(np.random.default_rng(2), 3, D)

@@ -68,12 +68,14 @@ def test_loss__ignored_candidates_are_not_felt(name: str) -> None:
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_loss__without_candidates(name: str) -> None:
-    """Softmax and ranking feel nothing; logistic still wants the positive high."""
+    """Softmax and ranking feel nothing; pointwise losses still want the positive high."""
     positive, weights = np.array([0.5, -1], np.float32), np.ones(2, np.float32)
     loss, d_positive, _ = run(name, positive, np.zeros((2, 0), np.float32), weights)
     if name == "logistic":
         np.testing.assert_allclose(loss, np.logaddexp(0, -positive).sum(), rtol=1e-6)
         assert (d_positive < 0).all()
+    elif name == "hinge":
+        assert (loss, d_positive.tolist()) == (1 + MARGIN, [0, -1])
     else:
         assert loss == 0
         assert (d_positive == 0).all()

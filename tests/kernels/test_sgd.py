@@ -61,6 +61,10 @@ WORLDS = {
         (Kind(*WROTE, "complex_diagonal"), Kind(*WROTE, "complex_diagonal"), Kind(*LIKES, "affine")),
         Options(reciprocal=True, weighted=True, regularization=0.02, common=True),
     ),
+    "turns": World(
+        (Kind(*LIKES, "rotation"), Kind(*WROTE, "rotation"), Kind(*IS_OF, "translation")),
+        Options(comparator="complex_modulus", loss="hinge", margin=3.0, regularization=0.02),
+    ),
     "reciprocal, all candidates": World(
         (Kind(*IS_OF, "diagonal"), Kind(*IS_OF, "diagonal"), Kind(*LIKES, "diagonal")),
         Options(comparator="squared_l2", loss="softmax", reciprocal=True, all_candidates=True),
