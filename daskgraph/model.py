@@ -11,7 +11,8 @@ import numpy.typing as npt
 from daskgraph.config import Config, RelationConfig
 from daskgraph.graph import GraphSchema
 from daskgraph_kernels.comparators import COMPARATORS
-from daskgraph_kernels.losses import LOSSES
+from daskgraph_kernels.jit import Variant
+from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
 from daskgraph_kernels.regularizers import REGULARIZERS
@@ -133,14 +134,15 @@ class Model:
             comparator.pairs_backward,
             comparator.scores,
             comparator.scores_backward,
-            LOSSES[self.config.loss.function],
+            self._loss,
             list_all if group.all_candidates else draw_uniform,
             regularizer=REGULARIZERS[self.config.loss.regularizer],
         )
 
     def settings(self, group: Group) -> Settings:
         """Return the numbers and switches of a training step of a group."""
-        model, negatives, training = self.config.model, self.config.negatives, self.config.training
+        model, loss, negatives = self.config.model, self.config.loss, self.config.negatives
+        training = self.config.training
         comparator = COMPARATORS[model.comparator]
         return Settings(
             identity=group.operator == "none",
@@ -154,12 +156,23 @@ class Model:
             corrupt_head=negatives.corrupt in ("both", "head"),
             corrupt_tail=negatives.corrupt in ("both", "tail"),
             uniform=negatives.uniform,
-            margin=np.float32(self.config.loss.margin),
-            regularization=np.float32(self.config.loss.regularization),
+            margin=np.float32(loss.margin if loss.function not in OFFSETS or comparator.distance else 0),
+            regularization=np.float32(loss.regularization),
             max_norm=np.float32(model.max_norm),
             learning_rate=np.float32(training.learning_rate),
             relation_learning_rate=np.float32(training.relation_learning_rate or training.learning_rate),
             regularized_parameters=OPERATORS[group.operator].regularized,
+            mask_positives=negatives.mask_positives,
+            temperature=np.float32(loss.adversarial_temperature),
+            dropout=np.float32(model.dropout),
+        )
+
+    @property
+    def _loss(self) -> Variant:
+        """Return the loss; its self-adversarial form where that is wanted and not the loss's own matter."""
+        name = self.config.loss.function
+        return (
+            ADVERSARIAL.get(name, LOSSES[name]) if self.config.loss.adversarial_temperature else LOSSES[name]
         )
 
     @cached_property

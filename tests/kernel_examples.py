@@ -11,8 +11,9 @@ from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import call_forward_backward, reciprocal, standard
 from daskgraph_kernels.calls import call_pairs
 from daskgraph_kernels.comparators import COMPARATORS
+from daskgraph_kernels.dropout import drop
 from daskgraph_kernels.jit import kernel
-from daskgraph_kernels.losses import LOSSES
+from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
 from daskgraph_kernels.regularizers import REGULARIZERS
@@ -58,6 +59,9 @@ class Options:
     all_candidates: bool = False
     same_type: bool = False
     margin: float = 0.3
+    temperature: float = 0.0
+    mask_positives: bool = False
+    dropout: float = 0.0
     dimension: int = 4
     edges: int = 5
     relations: int = 3
@@ -81,11 +85,12 @@ def random_floats(random: np.random.Generator, *shape: int, scale: float = 1.0) 
 
 def make_functions(options: Options) -> Functions:
     operator, comparator = OPERATORS[options.operator], COMPARATORS[options.comparator]
+    losses = ADVERSARIAL if options.temperature else LOSSES
     return Functions(
         operator.forward,
         operator.backward,
         *comparator[:6],
-        LOSSES[options.loss],
+        losses[options.loss],
         list_all if options.all_candidates else draw_uniform,
         regularizer=REGULARIZERS[options.regularizer],
     )
@@ -105,12 +110,15 @@ def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.
         corrupt_head=options.corrupt in ("both", "head"),
         corrupt_tail=options.corrupt in ("both", "tail"),
         uniform=options.uniform,
-        margin=np.float32(options.margin),
+        margin=np.float32(options.margin if options.loss not in OFFSETS or comparator.distance else 0),
         regularization=np.float32(options.regularization),
         max_norm=np.float32(options.max_norm),
         learning_rate=np.float32(rate),
         relation_learning_rate=np.float32(relation_rate),
         regularized_parameters=OPERATORS[options.operator].regularized,
+        mask_positives=options.mask_positives,
+        temperature=np.float32(options.temperature),
+        dropout=np.float32(options.dropout),
     )
 
 
@@ -203,7 +211,17 @@ class Example:
 
     def naive_edges(self) -> naive.Edges:
         """The batch as the kernels listed it."""
-        return naive_edges(self.tables, self.batches, self.work, self.sizes, 0)
+        edges = naive_edges(self.tables, self.batches, self.work, self.sizes, 0)
+        return edges._replace(kept=self.kept()) if self.options.dropout else edges
+
+    def kept(self) -> naive.Values:
+        """What the kernels multiplied every gathered row with, by kind of use."""
+        factors = np.ones_like(self.work.rows)
+        drop(self.work.counters, self.settings.dropout, len(factors), factors)
+        b, heads = self.sizes.batch, self.sizes.batch + self.sizes.head_extra
+        parts = {"head": slice(b), "head_candidates": slice(b, heads)}
+        parts |= {"tail": slice(heads, heads + b), "tail_candidates": slice(heads + b, None)}
+        return {key: factors[part].astype(float) for key, part in parts.items()}
 
 
 def full_sizes(settings: Settings, tables: Tables, edges: int) -> Sizes:

@@ -70,17 +70,37 @@ def compare(comparator: str, bias: bool, left: Reals, right: Reals) -> Reals:
     return scores
 
 
-def lose(loss: str, positive: float, scores: Reals, columns: int, margin: float) -> float:
-    """Loss of one edge against the scores that count; `columns`: how many there were with ignored ones."""
+def lose(
+    loss: str,
+    positive: float,
+    scores: Reals,
+    columns: int,
+    margin: float,
+    shares: Reals | float | None = None,
+) -> float:
+    """Loss of one edge against the scores that count; `columns`: how many there were with ignored ones.
+
+    `shares`: what each of them counts; all alike by default.
+    """
+    if shares is None:
+        shares = 1 / max(columns, 1)
     if loss == "ranking":
-        return float(np.maximum(0, margin - positive + scores).sum())
+        return float((columns * shares * np.maximum(0, margin - positive + scores)).sum())
     if loss == "hinge":
-        against = np.maximum(0, margin + scores).sum() / columns if columns else 0.0
-        return float(max(0, margin - positive) + against)
+        return float(max(0, margin - positive) + (shares * np.maximum(0, margin + scores)).sum())
     if loss == "logistic":
-        against = np.logaddexp(0, scores).sum() / columns if columns else 0.0
-        return float(np.logaddexp(0, -positive) + against)
+        against = (shares * np.logaddexp(0, margin + scores)).sum()
+        return float(np.logaddexp(0, -margin - positive) + against)
     return float(np.logaddexp.reduce([positive, *scores]) - positive)
+
+
+def adversarial_shares(scores: Reals, temperature: float) -> Reals | None:
+    """What candidates of these scores count, in all 1; None at the temperature 0."""
+    if not temperature or not len(scores):
+        return None
+    powers: Reals = np.exp(temperature * (scores - scores.max()))
+    powers /= powers.sum()
+    return powers
 
 
 def penalise(regularizer: str, rows: Reals, pairs: bool) -> float:
@@ -121,6 +141,8 @@ class Form(NamedTuple):
     all_candidates: bool = False
     corrupt: str = "both"
     margin: float = 0.1
+    temperature: float = 0.0
+    mask_positives: bool = False
     regularizer: str = "n3"
     regularization: float = 0.0
 
@@ -134,64 +156,86 @@ class Edges(NamedTuple):
     weight: Reals
     head_candidates: NDArray[np.int64]
     tail_candidates: NDArray[np.int64]
+    kept: Values | None = None
+    """What dropout multiplies the rows with, by field."""
 
 
-def batch_loss(form: Form, values: Mapping[str, Reals], edges: Edges) -> tuple[float, float]:
+class Side(NamedTuple):
+    """Rows of one side, as they are compared."""
+
+    query: Reals
+    own: Reals
+    more: Reals
+
+
+def batch_loss(
+    form: Form, values: Mapping[str, Reals], edges: Edges, fixed: Mapping[str, Reals] | None = None
+) -> tuple[float, float]:
     """Loss and penalty of one batch.
 
     `values`: "head" and "tail" (tail may be missing: the same table), "head_common", "tail_common" (missing:
-    none), "tail_parameters", and "head_parameters" of reciprocal models.
+    none), "tail_parameters", and "head_parameters" of reciprocal models. `fixed`: the values that
+    self-adversarial weights come from, through which no gradient flows.
     """
+    sides, still = _sides(form, values, edges), _sides(form, fixed or values, edges)
+    loss = sum(_side_loss(form, edges, side, sides[side], still[side]) for side in sides)
+    return loss, _penalty(form, values, edges, [rows for side in sides.values() for rows in side[:2]])
 
-    def rows(side: str, ids: Any) -> Reals:
+
+def _sides(form: Form, values: Mapping[str, Reals], edges: Edges) -> dict[str, Side]:
+    def rows(use: str) -> Reals:
+        side = use.split("_")[0]
         key = side if side in values else "head"
         common = values.get(f"{key}_common", np.zeros(0))
-        out: Reals = values[key][ids]
-        return out + common if len(common) else out
+        out: Reals = values[key][getattr(edges, use)]
+        out = out + common if len(common) else out
+        return out if edges.kept is None else out * edges.kept[use]
 
-    def ready(raw: Reals) -> Reals:
-        return prepare(form.comparator, form.bias, raw)
+    def ready(*raw: Reals) -> Side:
+        return Side(*(prepare(form.comparator, form.bias, part) for part in raw))
 
     def act(side: str, raw: Reals, relations: Any) -> Reals:
         return operate(form.operator, values[f"{side}_parameters"], relations, raw)
 
-    loss = 0.0
-    positives = {"head": rows("head", edges.head), "tail": rows("tail", edges.tail)}
-    regularized = []
-    for side, other, ids, extra in (
-        ("tail", "head", edges.tail, edges.tail_candidates),
-        ("head", "tail", edges.head, edges.head_candidates),
-    ):
-        query, own = positives[other], positives[side]
-        more = rows(side, extra)
+    found = {}
+    for side, other in (("tail", "head"), ("head", "tail")):
+        query, own, more = rows(other), rows(side), rows(f"{side}_candidates")
         if form.reciprocal:
             query = act(other, query, edges.relation)
         elif side == "tail":
             own = act("tail", own, edges.relation)
-            more = act("tail", more, np.full(len(extra), edges.relation[0]))
+            more = act("tail", more, np.full(len(more), edges.relation[0]))
         else:
             query = act("tail", query, edges.relation)
-        regularized += [ready(query), ready(own)]
-        loss += _side_loss(form, ids, edges.weight, side, [ready(query), ready(own), ready(more)], extra)
-    return loss, _penalty(form, values, edges, regularized)
+        found[side] = ready(query, own, more)
+    return found
 
 
-def _side_loss(form: Form, ids: Any, weights: Reals, side: str, prepared: list[Reals], extra: Any) -> float:
-    query, positives, more = prepared
+def _side_loss(form: Form, edges: Edges, side: str, rows: Side, still: Side) -> float:
+    ids, extra = getattr(edges, side), getattr(edges, f"{side}_candidates")
     corrupted = form.corrupt in ("both", side)
     in_batch = corrupted and form.in_batch and not form.all_candidates
-    candidates = np.concatenate([positives[: len(ids) if in_batch else 0], more if corrupted else more[:0]])
-    positive = compare(form.comparator, form.bias, query, positives).diagonal()
-    scores = compare(form.comparator, form.bias, query, candidates)
+
+    def candidates(own: Any, more: Any) -> Any:
+        return np.concatenate([own[: len(ids) if in_batch else 0], more if corrupted else more[:0]])
+
+    positive = compare(form.comparator, form.bias, rows.query, rows.own).diagonal()
+    scores, weighing = (
+        compare(form.comparator, form.bias, part.query, candidates(part.own, part.more))
+        for part in (rows, still)
+    )
     counts = np.ones(scores.shape, bool)
     if in_batch:
         counts[np.arange(len(ids)), np.arange(len(ids))] = False
-    if corrupted and form.all_candidates:
-        counts = ids[:, None] != extra[None]
+    if corrupted and (form.all_candidates or form.mask_positives):
+        counts &= ids[:, None] != candidates(ids, extra)[None]
+    distance = form.comparator in ("l1", "l2", "squared_l2", "complex_modulus")
+    margin = form.margin if form.loss != "logistic" or distance else 0.0
     loss = 0.0
     for i in range(len(ids)):
-        own = lose(form.loss, positive[i], scores[i, counts[i]], scores.shape[1], form.margin)
-        loss += float(weights[i]) * own
+        shares = adversarial_shares(weighing[i, counts[i]], form.temperature)
+        own = lose(form.loss, positive[i], scores[i, counts[i]], scores.shape[1], margin, shares)
+        loss += float(edges.weight[i]) * own
     return loss
 
 

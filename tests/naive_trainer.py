@@ -49,8 +49,9 @@ class NaiveTrainer:
             values[f"{side}_parameters"] = parameters.copy()
         local = self._renumber(edges, used)
         found = naive.batch_loss(form, values, local)
+        still = {key: array.copy() for key, array in values.items()}
         gradients = {
-            key: naive.differentiate(lambda: sum(naive.batch_loss(form, values, local)), array)
+            key: naive.differentiate(lambda: sum(naive.batch_loss(form, values, local, still)), array)
             for key, array in values.items()
         }
         self._step(sides, used, gradients)

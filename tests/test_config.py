@@ -111,6 +111,8 @@ def test_unknown_key(keys: dict[str, Any], message: str) -> None:
         ({"model": {"reciprocal": "yes"}}, "model.reciprocal = 'yes' should be true or false"),
         ({"negatives": {"corrupt": "heads"}}, "should be 'both', 'head' or 'tail'"),
         ({"negatives": {"uniform": 0, "in_batch": False}}, "negatives.uniform = 0 leaves no candidates"),
+        ({"model": {"dropout": 1.0}}, "model.dropout = 1.0 should be less than 1"),
+        ({"loss": {"adversarial_temperature": 2.0}}, "adversarial_temperature = 2.0 has no place in softmax"),
         ({"relations": {"name": "a"}}, "relations = {'name': 'a'} should be a list of tables"),
         ({"relations": [{"name": "a"}, {"name": "a"}]}, "relations.1.name = 'a' is the name of an earlier"),
         ({"entities": {"user": {}}}, "entities.user = {} is used by no relation"),

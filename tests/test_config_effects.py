@@ -69,12 +69,15 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "model.global_embedding": ({}, False, True, changes_vectors),
     "model.max_norm": ({}, 0.0, 0.5, changes_vectors),
     "model.init_scale": ({}, 0.001, 0.1, changes_vectors),
+    "model.dropout": ({}, 0.0, 0.3, changes_vectors),
     "loss.function": ({}, "softmax", "logistic", changes_vectors),
     "loss.margin": ({"loss": {"function": "ranking"}}, 0.1, 2.0, changes_vectors),
+    "loss.adversarial_temperature": ({"loss": {"function": "logistic"}}, 0.0, 1.0, changes_vectors),
     "loss.regularizer": ({"loss": {"regularization": 0.1}}, "n3", "l2", changes_vectors),
     "loss.regularization": ({}, 0.0, 0.1, changes_vectors),
     "negatives.in_batch": ({}, True, False, changes_vectors),
     "negatives.uniform": ({}, 5, 9, changes_vectors),
+    "negatives.mask_positives": ({}, False, True, changes_vectors),
     "negatives.all": ({}, False, True, changes_vectors),
     "negatives.corrupt": ({}, "both", "tail", changes_vectors),
     "training.epochs": ({}, 2, 3, lambda a, b: (a.epochs, b.epochs) == (2, 3)),
@@ -154,6 +157,18 @@ def test_relation_key__changes_vectors(change: dict[str, Any], tmp_path: Path) -
     plain = trained(tmp_path / "plain", merged(BASE, first_relation()))
     changed = trained(tmp_path / "changed", merged(BASE, first_relation(**change)))
     assert changes_vectors(plain, changed)
+
+
+@pytest.mark.parametrize(("comparator", "moves"), [("l1", True), ("dot", False)])
+def test_margin__is_an_offset_of_the_logistic_loss_for_distances(
+    comparator: str, moves: bool, tmp_path: Path
+) -> None:
+    tables = {"model": {"comparator": comparator}, "loss": {"function": "logistic"}}
+    models = [
+        trained(tmp_path / str(margin), merged(BASE, tables, {"loss": {"margin": margin}}))
+        for margin in (0.1, 4.0)
+    ]
+    assert changes_vectors(*models) == moves
 
 
 def test_types__have_their_own_tables(tmp_path: Path) -> None:

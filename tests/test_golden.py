@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import reciprocal, standard
 from daskgraph_kernels.comparators import COMPARATORS
-from daskgraph_kernels.losses import LOSSES
+from daskgraph_kernels.losses import LOSSES, OFFSETS
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS
 from daskgraph_kernels.workspace import (
@@ -95,7 +95,8 @@ class Step:
             corrupt_head=not case.get("disable_lhs_negs", False),
             corrupt_tail=not case.get("disable_rhs_negs", False),
             uniform=len(arrays["lhs_uniform"]),
-            margin=np.float32(case["margin"]),
+            # PBG knows no offset.
+            margin=np.float32(0 if case["loss"] in OFFSETS else case["margin"]),
             regularization=np.float32(case.get("regularization_coef", 0)),
             max_norm=np.float32(case.get("max_norm") or 0),
             learning_rate=np.float32(case["lr"]),

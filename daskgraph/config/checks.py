@@ -34,6 +34,7 @@ def check(config: Config) -> None:
     _check_types(config)
     _check_dimensions(config)
     _check_candidates(config)
+    _check_temperature(config)
 
 
 def _check_variants(config: Config) -> None:
@@ -95,6 +96,12 @@ def _check_candidates(config: Config) -> None:
     if not config.relations or not all(relation.all_candidates for relation in config.relations):
         allowed = "leaves no candidates; set it, or negatives.in_batch or negatives.all"
         raise ConfigValueError("negatives.uniform", 0, allowed)
+
+
+def _check_temperature(config: Config) -> None:
+    if config.loss.function == "softmax" and config.loss.adversarial_temperature:
+        allowed = "has no place in softmax, which weighs candidates by their scores already; leave it at 0"
+        raise ConfigValueError("loss.adversarial_temperature", config.loss.adversarial_temperature, allowed)
 
 
 def _relations(config: Config) -> Iterator[tuple[str, RelationConfig]]:

@@ -12,6 +12,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1, lt=2**63)]
 NonNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -84,6 +85,8 @@ class ModelConfig(Section):
     """Longest a vector may become; 0: any length."""
     init_scale: Rate = 0.001
     """Standard deviation of the first, random vectors."""
+    dropout: Share = 0.0
+    """Share of a vector's numbers that a training step sets to zero."""
 
 
 class LossConfig(Section):
@@ -92,7 +95,9 @@ class LossConfig(Section):
     function: str = "softmax"
     """How the scores of an edge and its candidates become a loss."""
     margin: NonNegative = 0.1
-    """How much better an edge must score than a candidate, where the function knows a margin."""
+    """Lead of an edge over a candidate (ranking) or over 0 (hinge); offset of distances (logistic)."""
+    adversarial_temperature: NonNegative = 0.0
+    """How much more high-scoring candidates count, in all losses but softmax; 0: all count alike."""
     regularizer: str = "n3"
     """What keeps vectors short."""
     regularization: NonNegative = 0.0
@@ -106,6 +111,8 @@ class NegativesConfig(Section):
     """The entities of the batch's other edges."""
     uniform: Count = 100
     """So many fresh uniform entities a batch, on each side."""
+    mask_positives: bool = False
+    """Whether the edge's own entity never counts as a candidate, even if drawn by chance."""
     all: bool = False
     """Every entity."""
     corrupt: Literal["both", "head", "tail"] = "both"

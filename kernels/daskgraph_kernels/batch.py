@@ -10,7 +10,9 @@ from numba.core import types
 from .calls import (
     call_add_bias,
     call_add_bias_gradient,
+    call_drop,
     call_gather,
+    call_ignore_positives,
     call_loss,
     call_operator_backward,
     call_operator_forward,
@@ -26,8 +28,6 @@ from .calls import (
     call_take_bias,
 )
 from .jit import caller, inner_kernel, variant
-from .losses import IGNORED
-from .negatives import row_position
 from .products import as_matrix
 from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
 
@@ -59,8 +59,17 @@ def _gather_blocks(functions, settings, tables, work, sizes):
         functions.gather,
         (tables.tail, work.ids, heads, uses, tables.tail_global, settings.max_norm, work.rows),
     )
+    _drop(functions, settings, work, sizes, work.rows)
     whole = Block(work.prepared, work.norms, work.bias, work.gradient)
     return _part(whole, 0, heads), _part(whole, heads, uses)
+
+
+@inner_kernel
+def _drop(functions, settings, work, sizes, rows):
+    """Drop out coordinates of the rows of all uses (n, d), or carry their gradients back through that."""
+    if settings.dropout > 0:
+        uses = 2 * sizes.batch + sizes.head_extra + sizes.tail_extra
+        call_drop(functions.drop, (work.counters, settings.dropout, uses, rows))
 
 
 @inner_kernel
@@ -151,15 +160,20 @@ def _pair_backward(functions, settings, query, positive, scores, gradient):
 
 
 @inner_kernel
-def _ignore_positives(settings, ranges, ids, first, out):
+def _ignore_positives(functions, settings, ranges, ids, first, scores):
     """Mark each row's own positive, ids[first + i], as ignored where it stands among the candidates."""
-    for i in range(len(out)):
-        if settings.all_candidates:
-            position = row_position(ranges, ids[first + i])
-            if position < out.shape[1]:
-                out[i, position] = IGNORED
-        elif settings.in_batch:
-            out[i, i] = IGNORED
+    call_ignore_positives(
+        functions.ignore_positives,
+        (
+            settings.in_batch,
+            settings.all_candidates,
+            settings.mask_positives,
+            ranges,
+            ids,
+            first,
+            scores,
+        ),
+    )
 
 
 @inner_kernel
@@ -230,9 +244,9 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
         for j in range(columns):
             head_scores[i, j] = tail_scores[j, i]
     if settings.corrupt_tail:
-        _ignore_positives(settings, tables.tail_ranges, work.ids, len(heads.rows), tail_scores)
+        _ignore_positives(functions, settings, tables.tail_ranges, work.ids, len(heads.rows), tail_scores)
     if settings.corrupt_head:
-        _ignore_positives(settings, tables.head_ranges, work.ids, 0, head_scores)
+        _ignore_positives(functions, settings, tables.head_ranges, work.ids, 0, head_scores)
 
     head_positive, tail_positive = work.positive[0, :size], work.positive[1, :size]
     head_d, tail_d = work.positive_gradient[0, :size], work.positive_gradient[1, :size]
@@ -240,10 +254,12 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     _pair(functions, settings, tail_queries, positive_tails, tail_positive)
     _pair(functions, settings, head_queries, positive_heads, head_positive)
     loss = call_loss(
-        functions.loss, (tail_positive, tail_scores, weights, settings.margin, tail_d, tail_gradient)
+        functions.loss,
+        (tail_positive, tail_scores, weights, settings.margin, settings.temperature, tail_d, tail_gradient),
     )
     loss += call_loss(
-        functions.loss, (head_positive, head_scores, weights, settings.margin, head_d, head_gradient)
+        functions.loss,
+        (head_positive, head_scores, weights, settings.margin, settings.temperature, head_d, head_gradient),
     )
 
     for i in range(size):
@@ -298,6 +314,7 @@ def standard(functions, settings, tables, work, sizes):
                 work.tail_parameter_gradient,
             ),
         )
+    _drop(functions, settings, work, sizes, work.gradient)
     return loss, penalty
 
 
@@ -363,4 +380,5 @@ def reciprocal(functions, settings, tables, work, sizes):
             work.tail_parameter_gradient,
         ),
     )
+    _drop(functions, settings, work, sizes, work.gradient)
     return loss, penalty

@@ -3,9 +3,10 @@
 from .adagrad import MERGE_REPEATS, STEP_COMMON, STEP_PARAMETERS, STEP_ROWS
 from .bias import ADD_BIAS, ADD_BIAS_GRADIENT, COPY_BIAS, TAKE_BIAS
 from .comparators import PAIRS, PAIRS_BACKWARD, PREPARE, PREPARE_BACKWARD, SCORES, SCORES_BACKWARD
+from .dropout import DROP
 from .jit import caller
 from .losses import LOSS
-from .negatives import CANDIDATES
+from .negatives import CANDIDATES, IGNORE
 from .operators import BACKWARD, FORWARD
 from .regularizers import PENALTY
 from .rows import GATHER
@@ -20,7 +21,9 @@ call_scores = caller(SCORES)
 call_scores_backward = caller(SCORES_BACKWARD)
 call_loss = caller(LOSS)
 call_candidates = caller(CANDIDATES)
+call_ignore_positives = caller(IGNORE)
 call_gather = caller(GATHER)
+call_drop = caller(DROP)
 call_regularizer = caller(PENALTY)
 call_merge_repeats = caller(MERGE_REPEATS)
 call_step_rows = caller(STEP_ROWS)

@@ -3,11 +3,14 @@
 import numpy as np
 from numba.core import types
 
-from .jit import Ids, Ranges, inner_kernel, variant
+from .jit import Ids, Matrix, Ranges, inner_kernel, variant
+from .losses import IGNORED
 from .rng import below, philox
 
 # candidates(key, batch, side, ranges (k, 2), out (n,))
 CANDIDATES = types.void(types.uint64, types.int64, types.int64, Ranges, Ids)
+# ignore(in_batch, all_candidates, same, ranges (k, 2), ids (uses,), first, scores (b, n))
+IGNORE = types.void(types.boolean, types.boolean, types.boolean, Ranges, Ids, types.int64, Matrix)
 
 HEAD_SIDE = 0
 TAIL_SIDE = 1
@@ -60,3 +63,24 @@ def row_position(ranges, row):
             return before + row - ranges[k, 0]
         before += ranges[k, 1] - ranges[k, 0]
     return before
+
+
+@variant(IGNORE)
+def ignore_positives(in_batch, all_candidates, same, ranges, ids, first, scores):
+    """Give each row's own positive, ids[first + i], the score IGNORED where it stands among its candidates.
+
+    Those follow in `ids`, after the b positives or, `in_batch`, from the first of these on. If `same`,
+    every candidate that is the positive's entity is ignored. Equation 58.
+    """
+    candidates = first if in_batch else first + len(scores)
+    for i in range(len(scores)):
+        if all_candidates:
+            position = row_position(ranges, ids[first + i])
+            if position < scores.shape[1]:
+                scores[i, position] = IGNORED
+        elif same:
+            for j in range(scores.shape[1]):
+                if ids[candidates + j] == ids[first + i]:
+                    scores[i, j] = IGNORED
+        elif in_batch:
+            scores[i, i] = IGNORED

@@ -52,6 +52,8 @@ def list_uses(functions, settings, tables, batches, work, key, batch):
     are.
     """
     first = batches.starts[batch]
+    work.counters[0] = key
+    work.counters[1] = batch
     sizes = Sizes(
         batches.starts[batch + 1] - first,
         extra_candidates(settings, tables.head_ranges, settings.corrupt_head),

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from .adagrad import merge_repeats, step_common, step_parameters, step_rows
 from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
-from .jit import Flags, Ids, Matrix, Ranges, Variant, Vector, record
+from .dropout import drop
+from .jit import Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
+from .negatives import ignore_positives
 from .regularizers import add_n3
 from .rows import gather
 
@@ -31,6 +33,8 @@ class Functions(NamedTuple):
     candidates: Variant  # draw_uniform or list_all
     # The same for every model: called by address, so that drivers compile quickly.
     gather: Variant = gather
+    drop: Variant = drop
+    ignore_positives: Variant = ignore_positives
     regularizer: Variant = add_n3
     merge_repeats: Variant = merge_repeats
     step_rows: Variant = step_rows
@@ -68,6 +72,9 @@ class Settings(NamedTuple):
     learning_rate: np.float32
     relation_learning_rate: np.float32
     regularized_parameters: bool = True  # of the operator
+    mask_positives: bool = False  # wherever a positive is among its candidates, by chance too
+    temperature: np.float32 = np.float32(0)  # of self-adversarial weights
+    dropout: np.float32 = np.float32(0)
 
 
 class Tables(NamedTuple):
@@ -134,6 +141,7 @@ class Workspace(NamedTuple):
     saved: Floats  # (uses,): bias gradients put aside
     hash_table: Integers  # (m, 2)
     merged: NDArray[np.bool_]  # (uses,)
+    counters: NDArray[np.uint64]  # (2,): key and number of the batch, for what is drawn in it
 
 
 class Sizes(NamedTuple):
@@ -154,7 +162,14 @@ class Block(NamedTuple):
 
 
 FUNCTIONS = record(Functions, *[types.int64] * len(Functions._fields))
-SETTINGS = record(Settings, *[types.boolean] * 10, types.int64, *[types.float32] * 5, types.boolean)
+SETTINGS = record(
+    Settings,
+    *[types.boolean] * 10,
+    types.int64,
+    *[types.float32] * 5,
+    *[types.boolean] * 2,
+    *[types.float32] * 2,
+)
 SIZES = record(Sizes, *[types.int64] * 3)
 TABLES = record(Tables, *[Matrix, Vector, Ranges, Vector, Vector] * 2, *[Matrix] * 4, Vector)
 WORKSPACE = record(
@@ -162,6 +177,7 @@ WORKSPACE = record(
     *[Ids, Matrix, Matrix, Vector, Vector, Matrix],
     *[Matrix, Vector, Vector, Matrix, Ids, Ids, Ids, Ids, Ids],
     *[Matrix, Matrix, Vector, Vector, Vector, Vector, Matrix, Matrix, Vector, Vector, Ranges, Flags],
+    Counters,
 )
 
 
@@ -209,4 +225,5 @@ def allocate(
         saved=floats(max(uses, operated)),
         hash_table=np.zeros((1 << (2 * uses).bit_length(), 2), np.int64),
         merged=np.zeros(uses, np.bool_),
+        counters=np.zeros(2, np.uint64),
     )

@@ -9,7 +9,7 @@ import pytest
 from kernel_examples import Example, Options, naive_values
 
 from daskgraph_kernels.comparators import COMPARATORS
-from daskgraph_kernels.losses import LOSSES
+from daskgraph_kernels.losses import ADVERSARIAL, LOSSES
 from daskgraph_kernels.operators import OPERATORS
 from daskgraph_kernels.regularizers import REGULARIZERS
 
@@ -48,9 +48,12 @@ def check(options: Options) -> None:
     np.testing.assert_allclose(loss, expected_loss, rtol=1e-5)
     np.testing.assert_allclose(penalty, expected_penalty, rtol=1e-5)
     gradients = example.gradients()
+    still = {key: array.copy() for key, array in values.items()}
     assert gradients.keys() == values.keys()
     for key, array in values.items():
-        expected = naive.differentiate(lambda: sum(naive.batch_loss(options.form, values, edges)), array)
+        expected = naive.differentiate(
+            lambda: sum(naive.batch_loss(options.form, values, edges, still)), array
+        )
         scale = max(1.0, np.abs(expected).max(initial=0))
         np.testing.assert_allclose(gradients[key], expected, rtol=2e-4, atol=2e-5 * scale, err_msg=key)
 
@@ -89,6 +92,38 @@ def test_batch__many_options_at_once(number: int, reciprocal: bool) -> None:
     operators = ["translation", "diagonal", "linear", "affine", "complex_diagonal", "rotation"]
     operator = operators[(number + 2 * reciprocal) % len(operators)]
     check(Options(operator, comparator, loss, reciprocal, seed=number + 10, **MIXTURES[number]))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("comparator", ["cos", "l2", "complex_modulus"])
+@pytest.mark.parametrize("loss", ADVERSARIAL)
+def test_batch__adversarial_weights(loss: str, comparator: str, reciprocal: bool) -> None:
+    check(Options("rotation", comparator, loss, reciprocal, temperature=0.7, margin=1.0, bias=reciprocal))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("in_batch", [False, True], ids=["uniform", "in batch"])
+def test_batch__masks_positives(in_batch: bool, reciprocal: bool) -> None:
+    """Of three entities, every other candidate is an edge's own."""
+    few = Options("diagonal", "dot", "ranking", reciprocal, heads=3, tails=3, in_batch=in_batch)
+    check(few.but(mask_positives=True, temperature=0.3))
+    assert masked(few.but(mask_positives=True)) > masked(few)
+
+
+def masked(options: Options) -> int:
+    example = Example(options)
+    example.differentiate()
+    work = example.work
+    return sum(
+        int((gradient == 0).sum()) for gradient in (work.head_score_gradient, work.tail_score_gradient)
+    )
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("operator", ["none", "affine", "rotation"])
+def test_batch__dropout(operator: str, reciprocal: bool) -> None:
+    every = {**EVERY, "same_type": operator == "affine"}
+    check(Options(operator, "squared_l2", "logistic", reciprocal, dropout=0.4, **every))
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS)

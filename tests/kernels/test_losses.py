@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from kernel_examples import Floats, random_floats
 
-from daskgraph_kernels.losses import IGNORED, LOSSES
+from daskgraph_kernels.losses import ADVERSARIAL, IGNORED, LOSSES
 from daskgraph_kernels.names import LOSSES as NAMES
 
 B, N, MARGIN = 5, 8, 0.25
@@ -11,7 +11,7 @@ B, N, MARGIN = 5, 8, 0.25
 
 def run(name: str, positive: Floats, scores: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
     d_positive, gradient = np.full(len(positive), np.nan, np.float32), scores.copy()
-    loss = LOSSES[name](positive, gradient, weights, np.float32(MARGIN), d_positive, gradient)
+    loss = LOSSES[name](positive, gradient, weights, np.float32(MARGIN), np.float32(0), d_positive, gradient)
     return loss, d_positive, gradient
 
 
@@ -48,7 +48,7 @@ def test_loss__in_place_or_beside(name: str) -> None:
     positive, scores, weights = random_floats(random, B), random_floats(random, B, N), np.ones(B, np.float32)
     expected = run(name, positive, scores, weights)
     kept, d_positive, gradient = scores.copy(), np.zeros(B, np.float32), np.zeros_like(scores)
-    loss = LOSSES[name](positive, scores, weights, np.float32(MARGIN), d_positive, gradient)
+    loss = LOSSES[name](positive, scores, weights, np.float32(MARGIN), np.float32(0), d_positive, gradient)
     np.testing.assert_array_equal(scores, kept)
     np.testing.assert_array_equal(gradient, expected[2])
     np.testing.assert_allclose(loss, expected[0], rtol=1e-6)
@@ -72,7 +72,7 @@ def test_loss__without_candidates(name: str) -> None:
     positive, weights = np.array([0.5, -1], np.float32), np.ones(2, np.float32)
     loss, d_positive, _ = run(name, positive, np.zeros((2, 0), np.float32), weights)
     if name == "logistic":
-        np.testing.assert_allclose(loss, np.logaddexp(0, -positive).sum(), rtol=1e-6)
+        np.testing.assert_allclose(loss, np.logaddexp(0, -MARGIN - positive).sum(), rtol=1e-6)
         assert (d_positive < 0).all()
     elif name == "hinge":
         assert (loss, d_positive.tolist()) == (1 + MARGIN, [0, -1])
@@ -91,3 +91,43 @@ def test_loss__is_a_number_whatever_the_scores(name: str, size: float) -> None:
     assert np.isfinite(loss)
     assert np.isfinite(d_positive).all()
     assert np.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize("scale", [0.1, 1, 30])
+@pytest.mark.parametrize("temperature", [1e-6, 0.5, 4])
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_adversarial__and_gradients(name: str, temperature: float, scale: float) -> None:
+    """Weights come from scores through which nothing flows back; an ignored candidate has none."""
+    random = np.random.default_rng(6)
+    positive, scores = random_floats(random, B, scale=scale), random_floats(random, B, N, scale=scale)
+    weights = random.uniform(0, 2, B).astype(np.float32)
+    scores[:, 2] = IGNORED
+    gradient, d_positive = scores.copy(), np.full(B, np.nan, np.float32)
+    arguments = (weights, np.float32(MARGIN), np.float32(temperature), d_positive, gradient)
+    loss = ADVERSARIAL[name](positive, gradient, *arguments)
+    wide, counted = positive.astype(float), np.delete(scores, 2, axis=1).astype(float)
+    shares = [naive.adversarial_shares(row, temperature) for row in counted]
+
+    def total() -> float:
+        return sum(
+            float(weights[i]) * naive.lose(name, wide[i], counted[i], N, MARGIN, shares[i]) for i in range(B)
+        )
+
+    np.testing.assert_allclose(loss, total(), rtol=1e-5)
+    np.testing.assert_allclose(d_positive, naive.differentiate(total, wide), rtol=1e-4, atol=1e-5)
+    assert (gradient[:, 2] == 0).all()
+    kept = np.delete(gradient, 2, axis=1)
+    np.testing.assert_allclose(kept, naive.differentiate(total, counted), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("size", [0, 1e4, 3e7])
+def test_adversarial__is_a_number_whatever_the_scores(name: str, size: float) -> None:
+    scores = np.array([[-size, 0, size], [IGNORED] * 3, [-size] * 3], np.float32)
+    gradient, d_positive = scores.copy(), np.zeros(3, np.float32)
+    arguments = (np.ones(3, np.float32), np.float32(1), np.float32(2), d_positive, gradient)
+    assert np.isfinite(ADVERSARIAL[name](-scores[:, 0].copy(), gradient, *arguments))
+    assert np.isfinite(d_positive).all()
+    assert np.isfinite(gradient).all()
+    none = np.zeros((1, 0), np.float32)
+    assert np.isfinite(ADVERSARIAL[name](np.ones(1, np.float32), none, *arguments[:4], none))

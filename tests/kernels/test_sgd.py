@@ -170,7 +170,8 @@ class Epoch:
             batches.relation[part],
             batches.tail[part],
             weight * (batches.weight[part] if options.weighted else 1),
-            *candidates,
+            candidates[0],
+            candidates[1],
         )
 
 
