@@ -12,6 +12,7 @@ from daskgraph.errors import DiskFullError, NotWritableError, StoreVersionError
 SMALL: dict[str, Any] = {"model": {"dimension": 64}, "training": {"epochs": 2, "threads": 1}}
 
 
+@pytest.mark.compiled
 def test_train__full_disk_leaves_no_model(small_disk: Path, tmp_path: Path) -> None:
     graph = tmp_path / "g.graph.zarr"
     daskgraph.import_edges(rings(6000), graph)
@@ -20,6 +21,7 @@ def test_train__full_disk_leaves_no_model(small_disk: Path, tmp_path: Path) -> N
     assert not list(small_disk.iterdir())
 
 
+@pytest.mark.compiled
 def test_train__full_disk_keeps_what_was_committed(small_disk: Path, tmp_path: Path) -> None:
     graph = tmp_path / "g.graph.zarr"
     daskgraph.import_edges(rings(1500), graph)

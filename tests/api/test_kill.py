@@ -44,6 +44,7 @@ def wait_for_epoch(model: Path, epoch: int, process: "subprocess.Popen[bytes]") 
         time.sleep(0.02)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGINT])
 def test_killed__the_same_command_goes_on(kill: signal.Signals, tmp_path: Path) -> None:
     rings(400).to_csv(tmp_path / "edges.csv", index=False)

@@ -39,6 +39,7 @@ def with_epochs(epochs: int) -> dict[str, Any]:
     return {"training": {"epochs": epochs}}
 
 
+@pytest.mark.compiled
 def test_train__answers_questions(tmp_path: Path) -> None:
     config = {
         "model": {"dimension": 32, "operator": "complex_diagonal", "reciprocal": True},
@@ -55,6 +56,7 @@ def test_train__answers_questions(tmp_path: Path) -> None:
         assert np.mean([head == f"n{i}" for i, head in enumerate(heads)]) > 0.9
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("source", ["frame", "sparse", "networkx"])
 def test_train__objects_are_sources(source: str, tmp_path: Path) -> None:
     frame = cliques(5, 6)

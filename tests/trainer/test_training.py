@@ -67,6 +67,7 @@ def vectors(store: ModelStore) -> np.ndarray:
     return store.read_embeddings("entity", 0, store.schema.entity_type("entity").count)
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("partitions", "buffer"), [(1, 0), (4, 0), (4, 2), (4, 3)])
 def test_training__members_of_a_clique_are_nearest(
     train: Train, graphs: dict[int, GraphStore], partitions: int, buffer: int
@@ -80,6 +81,7 @@ def test_training__members_of_a_clique_are_nearest(
         assert summary["swaps"] > 0
 
 
+@pytest.mark.compiled
 def test_training__one_thread_is_reproducible(train: Train) -> None:
     first, _ = train(chosen(), "first")
     second, _ = train(chosen(), "second")
@@ -88,6 +90,7 @@ def test_training__one_thread_is_reproducible(train: Train) -> None:
     assert (vectors(first) != vectors(other)).any()
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(("partitions", "buffer"), [(1, 0), (4, 2)])
 def test_training__goes_on_as_if_it_had_never_stopped(train: Train, partitions: int, buffer: int) -> None:
     whole, _ = train(chosen(epochs=6, buffer=buffer), "whole", partitions)
