@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     )
     from daskgraph.config import Config
     from daskgraph.errors import DaskgraphError
+    from daskgraph.registration import register_comparator, register_loss, register_operator
 
 __version__ = "0.1.0"
 
@@ -31,10 +32,19 @@ __all__ = [
     "import_edges",
     "open_graph",
     "open_model",
+    "register_comparator",
+    "register_loss",
+    "register_operator",
     "train",
 ]
 
-_HOMES = {"Config": "daskgraph.config", "DaskgraphError": "daskgraph.errors"}
+_HOMES = {
+    "Config": "daskgraph.config",
+    "DaskgraphError": "daskgraph.errors",
+    "register_comparator": "daskgraph.registration",
+    "register_loss": "daskgraph.registration",
+    "register_operator": "daskgraph.registration",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -102,6 +102,34 @@ class UnknownVariantError(ConfigError):
 
 
 @dataclass(eq=False)
+class NameTakenError(UsageError):
+    """An operator, comparator or loss was to be registered under a name that exists."""
+
+    kind: str
+    """Which of the three."""
+    name: str
+    """The name."""
+    known: tuple[str, ...]
+    """All names there are."""
+
+    def __str__(self) -> str:
+        return f"there is a {self.kind} {self.name!r} already; take another name than {', '.join(self.known)}"
+
+
+@dataclass(eq=False)
+class RegistrationError(UsageError):
+    """An operator, comparator or loss that can not work was to be registered."""
+
+    name: str
+    """Its name."""
+    reason: str
+    """What is wrong, and what is allowed."""
+
+    def __str__(self) -> str:
+        return f"{self.name!r} can not be registered: {self.reason}"
+
+
+@dataclass(eq=False)
 class UnknownTypeError(ConfigError):
     """A relation names an entity type that has no table."""
 

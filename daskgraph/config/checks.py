@@ -12,19 +12,16 @@ UNTYPED = "entity"
 # A type's name becomes a folder of the store.
 _TYPE_NAME = re.compile(r"\w[\w.-]*")
 
-# Rows are complex numbers for them.
-_EVEN = frozenset({"complex_diagonal", "rotation", "complex_modulus"})
-
 
 def known_variants() -> dict[str, tuple[str, ...]]:
     """Return the names of all operators, comparators, losses and regularizers."""
     from daskgraph_kernels import names
 
     return {
-        "operator": names.OPERATORS,
-        "comparator": names.COMPARATORS,
-        "loss": names.LOSSES,
-        "regularizer": names.REGULARIZERS,
+        "operator": tuple(names.OPERATORS),
+        "comparator": tuple(names.COMPARATORS),
+        "loss": tuple(names.LOSSES),
+        "regularizer": tuple(names.REGULARIZERS),
     }
 
 
@@ -76,6 +73,8 @@ def _check_types(config: Config) -> None:
 
 
 def _check_dimensions(config: Config) -> None:
+    from daskgraph_kernels import names
+
     relations = list(_relations(config)) or [("relations", RelationConfig())]
     for path, relation in relations:
         head, tail = config.dimension_of(relation.head), config.dimension_of(relation.tail)
@@ -84,7 +83,7 @@ def _check_dimensions(config: Config) -> None:
             allowed = f"joins {types} of dimensions {head} and {tail}; they must be equal"
             raise ConfigValueError(path, relation.name, allowed)
         for name in (config.operator_of(relation), config.model.comparator):
-            if name in _EVEN and head % 2:
+            if name in names.EVEN and head % 2:
                 path = _dimension_path(config, relation.head)
                 raise ConfigValueError(path, head, f"should be even for {name}")
 

@@ -1,6 +1,7 @@
 """How kernels are compiled: one set of flags, one cache, and variants as first-class functions."""
 
 import hashlib
+import marshal
 import os
 import sys
 from collections.abc import Callable
@@ -203,14 +204,16 @@ class _Locator(caching._CacheLocator):
 
     def __init__(self, function: Any, path: str) -> None:
         self._py_file = path
+        self._code = function.__code__
         self._line = function.__code__.co_firstlineno
 
     def get_cache_path(self) -> str:
         return str(_cache_folder())
 
     def get_source_stamp(self) -> str:
+        # A user's function may stand in no file, such as one typed into an interpreter.
         own = Path(self._py_file)
-        text = own.read_bytes() if own.exists() else b""
+        text = own.read_bytes() if own.exists() else marshal.dumps(self._code)
         return sources_digest() + hashlib.sha256(text).hexdigest()
 
     def get_disambiguator(self) -> str:

@@ -57,7 +57,7 @@ class Compared:
 
 
 def test_comparators__names() -> None:
-    assert tuple(COMPARATORS) == NAMES
+    assert list(COMPARATORS) == NAMES
 
 
 @pytest.mark.parametrize("name", COMPARATORS)

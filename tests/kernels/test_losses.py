@@ -23,7 +23,7 @@ def naive_loss(name: str, positive: naive.Reals, scores: naive.Reals, weights: F
 
 
 def test_losses__names() -> None:
-    assert tuple(LOSSES) == NAMES
+    assert list(LOSSES) == NAMES
 
 
 @pytest.mark.parametrize("scale", [0.01, 1, 30])

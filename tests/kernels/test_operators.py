@@ -18,7 +18,7 @@ def example(name: str) -> tuple[Floats, Floats, Floats]:
 
 
 def test_operators__names() -> None:
-    assert tuple(OPERATORS) == NAMES
+    assert list(OPERATORS) == NAMES
 
 
 @pytest.mark.parametrize("name", OPERATORS)

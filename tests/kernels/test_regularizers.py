@@ -10,7 +10,7 @@ IDS, SLOTS = np.array([1, 4, 1, 0, 3]), np.array([2, 0, 2, 1, 3])
 
 
 def test_regularizers__names() -> None:
-    assert tuple(REGULARIZERS) == NAMES
+    assert list(REGULARIZERS) == NAMES
 
 
 @pytest.mark.parametrize("pairs", [False, True], ids=["absolute", "modulus"])

@@ -1,0 +1,173 @@
+"""Operators, comparators and losses of one's own, under names that a config then accepts.
+
+The tables of kernels are the registry: what is added here stands beside what daskgraph brings, for as long as
+the process lives.
+"""
+
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Any
+
+from daskgraph.errors import NameTakenError, RegistrationError
+from daskgraph_kernels import comparators, losses, names, operators
+from daskgraph_kernels.jit import Variant
+
+Kernel = Callable[..., Any]
+
+_SHAPES = ("d", "d/2", "d,d")
+_FIRST = ("zeros", "ones", "identity")
+
+
+def register_operator(
+    name: str,
+    forward: Kernel,
+    backward: Kernel,
+    parameters: Mapping[str, tuple[str, str]] | None = None,
+    *,
+    complex_numbers: bool = False,
+    regularized: bool = True,
+) -> None:
+    """Add an operator of your own; docs/extending.md has an example.
+
+    Parameters
+    ----------
+    name
+        What `model.operator` or the `operator` of a relation then calls it.
+    forward, backward
+        Plain Python functions that Numba can compile, of the arguments that those of `diagonal` have.
+    parameters
+        Name of each parameter of a relation with its shape ("d", "d/2" or "d,d") and first value ("zeros",
+        "ones", or "identity" for "d,d"). All of them are packed into one row, in this order.
+    complex_numbers
+        Whether rows hold complex numbers, real parts first; so must the packed row then, if it is
+        regularized.
+    regularized
+        Whether the parameters count for the penalty.
+
+    Raises
+    ------
+    NameTakenError
+        There is an operator of that name.
+    RegistrationError
+        A function has the wrong number of arguments, or a parameter an unknown shape or first value.
+    """
+    _check_name("operator", name, names.OPERATORS)
+    chosen = dict(parameters or {})
+    for parameter, (shape, first) in chosen.items():
+        if shape not in _SHAPES or first not in _FIRST or (first == "identity") > (shape == "d,d"):
+            reason = (
+                f"parameter {parameter!r} is {(shape, first)}; allowed are the shapes {', '.join(_SHAPES)}"
+            )
+            raise RegistrationError(name, f"{reason} and the first values {', '.join(_FIRST)}")
+    operator = operators.Operator(
+        _variant(name, "forward", operators.FORWARD, forward),
+        _variant(name, "backward", operators.BACKWARD, backward),
+        chosen,
+        complex_numbers,
+        regularized,
+    )
+    if complex_numbers and regularized and operators.packed_size(operator, 4) != 4:
+        reason = "its parameters are not d numbers, as d/2 complex ones are; say regularized=False"
+        raise RegistrationError(name, reason)
+    operators.OPERATORS[name] = operator
+    names.OPERATORS.append(name)
+    if complex_numbers or any(shape == "d/2" for shape, _ in chosen.values()):
+        names.EVEN.append(name)
+
+
+def register_comparator(
+    name: str,
+    *,
+    pairs: Kernel,
+    pairs_backward: Kernel,
+    scores: Kernel,
+    scores_backward: Kernel,
+    prepare: Kernel | None = None,
+    prepare_backward: Kernel | None = None,
+    rescales: bool = False,
+    keeps_scores: bool = False,
+    distance: bool = False,
+    complex_numbers: bool = False,
+) -> None:
+    """Add a comparator of your own.
+
+    Parameters
+    ----------
+    name
+        What `model.comparator` then calls it.
+    pairs, pairs_backward, scores, scores_backward, prepare, prepare_backward
+        Plain Python functions that Numba can compile, of the arguments that those of `cos` have. Without the
+        last two, rows are compared as they are.
+    rescales
+        Whether `prepare` changes rows.
+    keeps_scores
+        Whether the backward functions read the scores.
+    distance
+        Whether a score is a distance, negative.
+    complex_numbers
+        Whether rows hold complex numbers, real parts first, and must have an even length.
+
+    Raises
+    ------
+    NameTakenError
+        There is a comparator of that name.
+    RegistrationError
+        A function has the wrong number of arguments.
+    """
+    _check_name("comparator", name, names.COMPARATORS)
+    kept = comparators.COMPARATORS["dot"]
+    given = {
+        "prepare": (comparators.PREPARE, prepare or kept.prepare.function),
+        "prepare_backward": (
+            comparators.PREPARE_BACKWARD,
+            prepare_backward or kept.prepare_backward.function,
+        ),
+        "pairs": (comparators.PAIRS, pairs),
+        "pairs_backward": (comparators.PAIRS_BACKWARD, pairs_backward),
+        "scores": (comparators.SCORES, scores),
+        "scores_backward": (comparators.SCORES_BACKWARD, scores_backward),
+    }
+    kernels = [_variant(name, use, kind, function) for use, (kind, function) in given.items()]
+    comparators.COMPARATORS[name] = comparators.Comparator._make(
+        [*kernels, rescales, keeps_scores, distance, complex_numbers]
+    )
+    names.COMPARATORS.append(name)
+    if complex_numbers:
+        names.EVEN.append(name)
+
+
+def register_loss(name: str, function: Kernel) -> None:
+    """Add a loss of your own.
+
+    Parameters
+    ----------
+    name
+        What `loss.function` then calls it.
+    function
+        A plain Python function that Numba can compile, of the arguments that `logistic` has. `loss.margin`
+        and `loss.adversarial_temperature` reach it as they are.
+
+    Raises
+    ------
+    NameTakenError
+        There is a loss of that name.
+    RegistrationError
+        The function has the wrong number of arguments.
+    """
+    _check_name("loss", name, names.LOSSES)
+    losses.LOSSES[name] = _variant(name, "function", losses.LOSS, function)
+    names.LOSSES.append(name)
+
+
+def _check_name(kind: str, name: str, known: list[str]) -> None:
+    if name in known:
+        raise NameTakenError(kind, name, tuple(known))
+
+
+def _variant(name: str, use: str, kind: Any, function: Kernel) -> Variant:
+    """Return a function as one that drivers call; it may make arrays of its own."""
+    function = getattr(function, "py_func", function)
+    given, wanted = len(signature(function).parameters), len(kind.args)
+    if given != wanted:
+        raise RegistrationError(name, f"{use} takes {given} arguments; it will be called with {wanted}")
+    return Variant(kind, function, allocates=True)

@@ -1,0 +1,148 @@
+"""Operators, comparators and losses of a user's own."""
+
+import inspect
+import os
+import re
+import runpy
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import daskgraph
+from daskgraph.config import Config
+from daskgraph.errors import ConfigValueError, NameTakenError, RegistrationError, UnknownVariantError
+from daskgraph_kernels import comparators, losses, names, operators
+from daskgraph_kernels.jit import COMPILED
+
+PAGE = Path(__file__).parents[1] / "docs" / "extending.md"
+
+
+@pytest.fixture(autouse=True)
+def as_before() -> Iterator[None]:
+    """What a test registers is forgotten after it."""
+    lists: list[Any] = [names.OPERATORS, names.COMPARATORS, names.LOSSES, names.EVEN]
+    tables: list[Any] = [operators.OPERATORS, comparators.COMPARATORS, losses.LOSSES]
+    known_before, tables_before = [list(known) for known in lists], [dict(table) for table in tables]
+    yield
+    for known, names_before in zip(lists, known_before, strict=True):
+        known[:] = names_before
+    for table, before in zip(tables, tables_before, strict=True):
+        table.clear()
+        table.update(before)
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    [block] = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "stretch.py").write_text(block)
+    monkeypatch.chdir(tmp_path)
+    model = runpy.run_path(str(tmp_path / "stretch.py"))["model"]
+    assert np.isfinite(model.embeddings()[:]).all()
+    assert (np.asarray(model.store.read_parameters()["relations/exponent"]) != 0).any()
+    assert {answer.entity for answer in model.neighbors("a", k=2)} <= set("bcdef")
+
+
+def quadratic(
+    positive: Any, scores: Any, weights: Any, margin: Any, temperature: Any, d_positive: Any, gradient: Any
+) -> float:
+    loss = 0.0
+    for i in range(len(positive)):
+        loss += weights[i] * (positive[i] - margin) ** 2
+        d_positive[i] = 2 * weights[i] * (positive[i] - margin)
+        for j in range(scores.shape[1]):
+            score = scores[i, j] if scores[i, j] > -1e8 else np.float32(0)
+            loss += weights[i] * score * score
+            gradient[i, j] = 2 * weights[i] * score
+    return loss
+
+
+def test_loss_and_comparator_of_ones_own(tmp_path: Path) -> None:
+    """A dot product by another name trains as the dot product does."""
+    dot = comparators.COMPARATORS["dot"]
+    uses = ("pairs", "pairs_backward", "scores", "scores_backward")
+    daskgraph.register_comparator("product", **{use: getattr(dot, use).function for use in uses})
+    daskgraph.register_loss("quadratic", quadratic)
+    trained = []
+    for comparator in ("dot", "product"):
+        keys = {
+            "model": {"comparator": comparator, "dimension": 4, "init_scale": 0.1},
+            "loss": {"function": "quadratic", "margin": 2.0},
+            "training": {"epochs": 3, "threads": 1},
+        }
+        path = tmp_path / comparator
+        path.with_suffix(".csv").write_text("head,tail\na,b\nb,c\nc,a\n")
+        model = daskgraph.train(path.with_suffix(".csv"), path.with_suffix(".model.zarr"), config=keys)
+        trained.append(np.asarray(model.embeddings()[:]))
+    np.testing.assert_array_equal(trained[0], trained[1])
+
+
+def test_names_are_known_and_refused() -> None:
+    daskgraph.register_loss("quadratic", quadratic)
+    with pytest.raises(
+        UnknownVariantError, match=r"did you mean 'quadratic'\? known are: softmax.*quadratic"
+    ):
+        Config.from_dict({"loss": {"function": "quadratik"}})
+    for name in ("softmax", "quadratic"):
+        with pytest.raises(NameTakenError, match=name):
+            daskgraph.register_loss(name, quadratic)
+    cos = comparators.COMPARATORS["cos"]
+    kernels = {name: getattr(cos, name).function for name in cos._fields[:6]}
+    with pytest.raises(NameTakenError):
+        daskgraph.register_comparator("cos", **kernels)
+    daskgraph.register_comparator("angle", **kernels, rescales=True, complex_numbers=True)
+    with pytest.raises(ConfigValueError, match="even for angle"):
+        Config.from_dict({"model": {"comparator": "angle", "dimension": 3}})
+
+
+def test_operators_that_can_not_work_are_refused() -> None:
+    diagonal = operators.OPERATORS["diagonal"]
+    kernels = diagonal.forward.function, diagonal.backward.function
+    with pytest.raises(NameTakenError):
+        daskgraph.register_operator("linear", *kernels)
+    with pytest.raises(RegistrationError, match="forward takes 7 arguments; it will be called with 4"):
+        daskgraph.register_operator("swapped", *reversed(kernels))
+    for shape in (("2d", "zeros"), ("d", "random"), ("d", "identity")):
+        with pytest.raises(RegistrationError, match="allowed are the shapes"):
+            daskgraph.register_operator("strange", *kernels, {"numbers": shape})
+    half = {"numbers": ("d/2", "ones")}
+    with pytest.raises(RegistrationError, match="regularized=False"):
+        daskgraph.register_operator("half", *kernels, half, complex_numbers=True)
+    assert "half" not in names.OPERATORS
+    daskgraph.register_operator("half", *kernels, half)
+    with pytest.raises(ConfigValueError, match="even for half"):
+        Config.from_dict({"model": {"operator": "half", "dimension": 3}})
+
+
+PROGRAM = """
+import sys
+import numpy as np
+from daskgraph.registration import register_loss
+from daskgraph_kernels.losses import LOSSES
+
+{source}
+
+register_loss("quadratic", quadratic)
+one, two = np.ones(1, np.float32), np.ones((1, 2), np.float32)
+print(LOSSES["quadratic"](one, two, one, 3, 0, one.copy(), two.copy()))
+"""
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+@pytest.mark.parametrize("as_file", [True, False], ids=["file", "text"])
+def test_compiled_again_when_its_source_changes(as_file: bool, tmp_path: Path) -> None:
+    source = "from typing import Any\n" + inspect.getsource(quadratic)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    found = []
+    for factor in ("weights[i] * score * score", "weights[i] * score * 5.0"):
+        program = PROGRAM.format(source=source.replace("weights[i] * score * score", factor))
+        (tmp_path / "own.py").write_text(program)
+        arguments = [str(tmp_path / "own.py")] if as_file else ["-c", program]
+        done = subprocess.run(
+            [sys.executable, *arguments], env=environment, capture_output=True, text=True, check=True
+        )
+        found.append(float(done.stdout))
+    assert found == [6, 14]
