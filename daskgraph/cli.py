@@ -26,12 +26,8 @@ class Commands(click.Group):
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
-            goes_on = ctx.invoked_subcommand == "train"
-            _fail(
-                ctx,
-                "interrupted" + ("; the same command goes on from the last commit" if goes_on else ""),
-                130,
-            )
+            way_on = "; the same command goes on from the last commit, if there was one"
+            _fail(ctx, "interrupted" + (way_on if ctx.invoked_subcommand == "train" else ""), 130)
         except DaskgraphError as error:
             _fail(ctx, str(error), error.exit_status)
         except Exception as error:
@@ -113,11 +109,13 @@ def main() -> None:
 @click.option(
     "-o", "--output", metavar="MODEL.zarr", help="The model  [default: SOURCE's name with .model.zarr]."
 )
+@click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
 @config_options
 @output_options
 def train(
     source: str,
     output: str | None,
+    columns: list[str] | None,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     as_json: bool,
@@ -131,7 +129,7 @@ def train(
 
     given = load(files, overrides=overrides)
     with progress.show() as callback:
-        model = api.train(source, output, config=given, callback=callback)
+        model = api.train(source, output, config=given, columns=columns, callback=callback)
     if as_json:
         tables.write_json(model.summary)
         return

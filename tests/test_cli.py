@@ -62,7 +62,7 @@ def test_train(mocked: Mock) -> None:
         ["edges", "20", "19"],
         ["MRR", "0.25", "0.26"],
     ]
-    assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, callback=ANY)]
+    assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, columns=None, callback=ANY)]
 
 
 def test_train__only_given_keys_are_passed(mocked: Mock, tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_train__only_given_keys_are_passed(mocked: Mock, tmp_path: Path) -> None
     result = run("train", "a", "-o", "m.zarr", "-c", str(config), "-s", "training.seed=2", "--json")
     assert json.loads(result.stdout) == SUMMARY
     given = {"training": {"epochs": 3, "seed": 2}}
-    assert mocked.mock_calls == [call.train("a", "m.zarr", config=given, callback=ANY)]
+    assert mocked.mock_calls == [call.train("a", "m.zarr", config=given, columns=None, callback=ANY)]
 
 
 def test_import(mocked: Mock) -> None:
@@ -221,7 +221,10 @@ def test_train__interrupted_tells_how_to_go_on(mocked: Mock) -> None:
     mocked.train.side_effect = KeyboardInterrupt
     result = run("train", "a")
     assert result.exit_code == 130
-    assert result.stderr == "Error: interrupted; the same command goes on from the last commit\n"
+    assert (
+        result.stderr
+        == "Error: interrupted; the same command goes on from the last commit, if there was one\n"
+    )
 
 
 def test_broken_pipe__is_left_to_click(mocked: Mock) -> None:

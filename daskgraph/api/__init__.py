@@ -95,6 +95,7 @@ def train(
     path: str | Path | None = None,
     *,
     config: Given | Mapping[str, Any] = None,
+    columns: Sequence[str] | None = None,
     labels: Any = None,
     callback: Callback | None = None,
 ) -> Model:
@@ -113,6 +114,10 @@ def train(
         on with: its stored config holds, but for the keys that `config` gives.
     config
         A Config, a mapping or a TOML file.
+    columns
+        Names or numbers of the columns head, relation, tail and weight of a source that is imported, where
+        they can
+        not be told.
     labels
         Id, label and description per entity, for a source that is imported.
     callback
@@ -123,7 +128,7 @@ def train(
     ConfigError, FixedKeyError
         A key is wrong, or can not change in a model that exists.
     OtherGraphError, StoreLockedError
-        The model belongs to another graph, or another process is training it.
+        The model belongs to another graph than the source, or another process is training it.
 
     Examples
     --------
@@ -136,7 +141,12 @@ def train(
     (8,)
     """
     store, summary = train_source(
-        source.store if isinstance(source, Graph) else source, path, config, labels, callback or ignore
+        source.store if isinstance(source, Graph) else source,
+        path,
+        config=config,
+        columns=columns,
+        labels=labels,
+        callback=callback or ignore,
     )
     return Model(store, {"model": str(store.path), **summary})
 

@@ -1,7 +1,8 @@
 """From what a user names as the source of a training to a graph store, imported first where it is none."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from daskgraph.config import Config
@@ -41,7 +42,14 @@ def is_graph_store(source: Any) -> bool:
     return isinstance(source, str | Path) and (Path(source) / "zarr.json").is_file()
 
 
-def open_source(source: Any, model: Path, config: Config, labels: Any, callback: Callback) -> GraphStore:
+def open_source(
+    source: Any,
+    model: Path,
+    config: Config,
+    columns: Sequence[str] | None,
+    labels: Any,
+    callback: Callback,
+) -> GraphStore:
     """Open a graph store, or import edges beside the model and open that.
 
     A graph that was imported there before, from the very same files, serves again.
@@ -59,23 +67,46 @@ def open_source(source: Any, model: Path, config: Config, labels: Any, callback:
     place = graph_path_beside(model)
     if place.exists():
         graph = GraphStore.open(place)
-        if not _imported_from(graph, files):
+        if not holds_source(graph, source, columns):
             reason = (
-                f"it was imported to {place} before, and has changed since; remove that, or choose another -o"
+                f"{place} holds another graph, or this one before it changed; remove it, or choose another -o"
             )
-            raise SourceError(str(source), reason)
+            raise SourceError(name_of_source(source), reason)
         callback(Notice(f"{place} holds this source already"))
         return graph
     import_edges(
         [files.train],
         place,
         config=config,
+        columns=columns,
         valid=files.valid,
         test=files.test,
         labels=files.labels if labels is None else labels,
         callback=callback,
     )
     return GraphStore.open(place)
+
+
+def holds_source(graph: GraphStore, source: Any, columns: Sequence[str] | None = None) -> bool:
+    """Tell whether a graph is what a source would be imported to.
+
+    Files that are as they were when they were imported are not read again; all else is, into a folder that
+    is gone
+    afterwards: to go on with another graph's model would be worse than the time that this takes.
+    """
+    files = _files(source)
+    if _imported_from(graph, files):
+        return True
+    with TemporaryDirectory(prefix="daskgraph-") as folder:
+        place = Path(folder) / f"again{GRAPH_SUFFIX}"
+        config = Config.from_dict(graph.config)
+        import_edges([files.train], place, config=config, columns=columns, valid=files.valid, test=files.test)
+        return GraphStore.open(place).fingerprint == graph.fingerprint
+
+
+def name_of_source(source: Any) -> str:
+    """Return what an error calls a source."""
+    return str(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
 
 
 def _files(source: Any) -> SourceFiles:
@@ -89,7 +120,7 @@ def _imported_from(graph: GraphStore, files: SourceFiles) -> bool:
     now = {}
     for split in ("train", "valid", "test"):
         path = getattr(files, split)
-        if isinstance(path, Path):
+        if isinstance(path, Path) and path.exists():
             status = path.stat()
             now[split] = (path.name, status.st_size, status.st_mtime)
     then = {

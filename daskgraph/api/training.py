@@ -1,14 +1,21 @@
 """Begin a training, or go on with one: what may change in a model that exists, and what may not."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from daskgraph.api.sources import default_model_path, import_settings, is_graph_store, open_source
+from daskgraph.api.sources import (
+    default_model_path,
+    holds_source,
+    import_settings,
+    is_graph_store,
+    name_of_source,
+    open_source,
+)
 from daskgraph.config import Config, load, merge
-from daskgraph.errors import FixedKeyError
+from daskgraph.errors import FixedKeyError, OtherGraphError
 from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
 from daskgraph.executors import train_inline
@@ -34,22 +41,30 @@ def given_keys(config: Given) -> dict[str, Any]:
 
 
 def train_source(
-    source: Any, path: str | Path | None, config: Given, labels: Any, callback: Callback
+    source: Any,
+    path: str | Path | None,
+    *,
+    config: Given,
+    columns: Sequence[str] | None,
+    labels: Any,
+    callback: Callback,
 ) -> tuple[ModelStore, dict[str, Any]]:
     """Train a source into a model; the store and the summary of this call."""
     given = given_keys(config)
     target = Path(path) if path is not None else default_model_path(source)
     if target.exists():
-        store, graph = _open(source, target, given)
+        store, graph = _open(source, target, given, columns)
         return store, _train(store, graph, callback)
     checked = merge({}, given)
-    graph = open_source(source, target, checked, labels, callback)
+    graph = open_source(source, target, checked, columns, labels, callback)
     store = _create(target, merge(import_settings(graph), given), graph)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback)
 
 
-def _open(source: Any, target: Path, given: dict[str, Any]) -> tuple[ModelStore, GraphStore]:
+def _open(
+    source: Any, target: Path, given: dict[str, Any], columns: Sequence[str] | None
+) -> tuple[ModelStore, GraphStore]:
     """Open a model to go on with, its config changed by what is given now."""
     store = ModelStore.open(target)
     if isinstance(source, GraphStore) or is_graph_store(source):
@@ -57,6 +72,8 @@ def _open(source: Any, target: Path, given: dict[str, Any]) -> tuple[ModelStore,
         store.check_graph(graph)
     else:
         graph = store.open_graph()
+        if not holds_source(graph, source, columns):
+            raise OtherGraphError(str(target), name_of_source(source))
     stored = Config.from_dict(store.config)
     config = merge(store.config, given)
     check_fixed(stored, config)
@@ -112,9 +129,10 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str
 
     with store.lock():
         store.sweep()
-        finished = int(store.progress.get("epoch", 0)) >= epochs
+        trained = int(store.progress.get("epoch", 0))
+        finished = trained >= epochs
         if finished:
-            reason = f"it has had {epochs} epochs; give more training.epochs to go on"
+            reason = f"it has had {trained} epochs; give more training.epochs to go on"
             callback(Notice(f"{store.path} is finished: {reason}"))
         summary = train_inline(store, graph, model, callback, judge if graph.splits.get("valid") else None)
     if graph.splits.get("valid") and not finished:

@@ -139,7 +139,7 @@ class TrainingConfig(Section):
     seed: Count = 0
     """Where all random numbers start."""
     checkpoint: Annotated[str | float, AfterValidator(_duration)] = "60s"
-    """At most this much training is lost when everything dies."""
+    """At the first end of an epoch after so much training, all of it is committed."""
 
     @property
     def memory_bytes(self) -> int | None:

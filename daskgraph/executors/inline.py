@@ -131,7 +131,8 @@ class _Run:
     def train(self) -> dict[str, Any]:
         resumed_from = self.progress.epoch if self.store.progress else None
         first = self.progress.epoch
-        self.callback(self._started(first + 1))
+        if first < self.config.training.epochs:
+            self.callback(self._started(first + 1))
         while self.progress.epoch < self.config.training.epochs:
             for lease in self._leases():
                 self._train_lease(lease)

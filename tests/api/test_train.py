@@ -158,6 +158,29 @@ def test_train__on_another_graph_is_refused(model: daskgraph.Model, tmp_path: Pa
     assert daskgraph.train(daskgraph.open_graph(tmp_path / "rings.graph.zarr"), model.path).epochs == 2
 
 
+def test_train__another_source_than_the_models_is_refused(tmp_path: Path) -> None:
+    source = tmp_path / "edges.csv"
+    rings(16).to_csv(source, index=False)
+    model = daskgraph.train(source, tmp_path / "m.model.zarr", config=SMALL)
+    (tmp_path / "again.csv").write_bytes(source.read_bytes())
+    assert daskgraph.train(tmp_path / "again.csv", model.path).summary["edges"] == 0
+    assert daskgraph.train(rings(16), model.path).summary["edges"] == 0
+    for other in (rings(18), rings(16)[:40], scipy.sparse.eye_array(16)):
+        with pytest.raises(OtherGraphError):
+            daskgraph.train(other, model.path)
+    rings(18).to_csv(source, index=False)
+    with pytest.raises(OtherGraphError):
+        daskgraph.train(source, model.path)
+
+
+def test_train__columns_of_a_file(tmp_path: Path) -> None:
+    source = tmp_path / "odd.csv"
+    rings(16).rename(columns={"head": "a", "relation": "b", "tail": "c"}).to_csv(source, index=False)
+    columns = ["head=a", "relation=b", "tail=c"]
+    model = daskgraph.train(source, tmp_path / "m.model.zarr", config=SMALL, columns=columns)
+    assert model.graph.relations == ("after_next", "next", "opposite")
+
+
 def test_train__twice_at_once_is_refused(model: daskgraph.Model) -> None:
     def train_again(event: Event) -> None:
         if isinstance(event, EdgesTrained):
@@ -195,7 +218,7 @@ def test_train__imported_files_serve_again_until_they_change(tmp_path: Path) -> 
     assert again.graph.store.fingerprint == fingerprint
     (tmp_path / "m.model.zarr").rename(tmp_path / "older.zarr")
     rings(18).to_csv(source, index=False)
-    with pytest.raises(SourceError, match="changed since"):
+    with pytest.raises(SourceError, match="before it changed"):
         daskgraph.train(source, tmp_path / "m.model.zarr", config=SMALL)
 
 
