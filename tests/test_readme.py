@@ -66,7 +66,7 @@ def test_python(small_clone: Path) -> None:
     assert "epoch 10" in progress.getvalue()
     assert model["/m/03r0g9"].shape == (100,)
     assert model.neighbors("/m/03r0g9", k=5)[0].label
-    assert (small_clone / "fb15k-237.model.zarr").is_dir()
+    assert (small_clone / "films.model.zarr").is_dir()
 
 
 def test_command_line(small_clone: Path) -> None:
