@@ -1,10 +1,14 @@
-"""The partitions of the running lease in memory: read from the model, initialised at first use, staged
-when changed.
+"""The partitions of the running lease in memory; behind it, the next are read and changed ones written.
+
+Every partition is in a slot. There is one slot more than a lease has partitions: what leaves is written
+from it, what comes is read into it, by one thread, one after the other.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +22,7 @@ Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 _INITIAL = 0x1417
+_SPARE = 1
 
 
 @dataclass
@@ -42,17 +47,23 @@ class TypeTable:
         spans = [(place, place + self.size(part)) for part, place in sorted(self.places.items())]
         return np.array(spans, np.int64).reshape(-1, 2)
 
+    @property
+    def partitioned(self) -> bool:
+        """Whether the type has more than one partition."""
+        return len(self.bounds) > 2
+
     def size(self, partition: int) -> int:
         """Return the number of rows of a partition."""
         return int(self.bounds[partition + 1] - self.bounds[partition])
 
-    def shift(self, partition: int) -> int:
-        """Return what turns a row of a partition into its place in memory."""
-        return int(self.places[partition] - self.bounds[partition])
+    def place(self, slot: int) -> int:
+        """Return where the partition in a slot begins."""
+        if len(self.rows) == self.bounds[-1]:
+            return int(self.bounds[slot])
+        return slot * int(np.diff(self.bounds).max())
 
-    def view(self, partition: int) -> tuple[Floats, Floats]:
-        """Return the embeddings and sums of a held partition, to read and to change."""
-        place = self.places[partition]
+    def view(self, partition: int, place: int) -> tuple[Floats, Floats]:
+        """Return the embeddings and sums of a partition that begins at a place, to read and to change."""
         stop = place + self.size(partition)
         return self.rows[place:stop], self.sums[place:stop]
 
@@ -60,13 +71,12 @@ class TypeTable:
 def partitions_held(model: Model, graph: GraphStore) -> int:
     """Return how many partitions a worker holds at once: `training.buffer`, or what `training.memory` allows.
 
-    Tables may take half of the memory; if they do not all fit there, the partitions of a lease and two
-    that are
-    being read or written do.
+    Tables may take half of the memory; if they do not all fit there, the partitions of a lease and one more
+    do. Where there is room for all but one of them beside that one, all are held.
     """
     partitions, training = model.schema.partitions, model.config.training
     if training.buffer:
-        return min(partitions, max(2, training.buffer))
+        return _rounded(max(2, training.buffer), partitions)
     room = (training.memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 2
     whole = largest = 0
     for kind in model.schema.entity_types:
@@ -77,11 +87,15 @@ def partitions_held(model: Model, graph: GraphStore) -> int:
             room -= int(sizes.sum())
     if whole <= room:
         return partitions
-    return min(partitions, max(2, room // largest - 2))
+    return _rounded(max(2, room // largest - _SPARE), partitions)
+
+
+def _rounded(held: int, partitions: int) -> int:
+    return partitions if held + _SPARE >= partitions else held
 
 
 class Buffer:
-    """Tables of every entity type, with room for the partitions of one lease.
+    """Tables of every entity type, with room for the partitions of one lease and one more.
 
     Parameters
     ----------
@@ -93,47 +107,177 @@ class Buffer:
         Dimensions and initial scale.
     capacity
         How many partitions of a type are held at most.
+    lease
+        Under which name changes are staged.
     """
 
-    def __init__(self, store: ModelStore, graph: GraphStore, model: Model, capacity: int) -> None:
-        self._store = store
-        self._model = model
+    def __init__(
+        self, store: ModelStore, graph: GraphStore, model: Model, capacity: int, lease: str = "inline"
+    ) -> None:
+        self._store, self._model, self._lease = store, model, lease
+        self._staging: Staging | None = None
+        self._staged: set[int] = set()
+        self._changed: set[int] = set()
+        self._held: dict[int, int] = {}
+        self._ahead: dict[int, Future[int]] = {}
+        self._moving = Lock()
+        self._disk = ThreadPoolExecutor(1, "daskgraph-disk")
+        self._writes: list[Future[None]] = []
         self.reads = 0
         self.tables: dict[str, TypeTable] = {}
+        partitions = model.schema.partitions
+        self._capacity = capacity
+        self._slots = slots = partitions if capacity >= partitions else capacity + _SPARE
+        self._free = list(reversed(range(slots)))
         for kind in model.schema.entity_types:
             bounds = graph.partition_bounds(kind.name)
-            rows = kind.count
-            if capacity < len(bounds) - 1:
-                rows = capacity * int(np.diff(bounds).max())
+            rows = kind.count if slots >= len(bounds) - 1 else slots * int(np.diff(bounds).max())
             dimension = model.dimension(kind.name)
             self.tables[kind.name] = TypeTable(
                 bounds, np.empty((rows, dimension), np.float32), np.empty(rows, np.float32), {}
             )
 
+    @property
+    def holds_all(self) -> bool:
+        """Whether every partition has a slot."""
+        return self._slots >= self._model.schema.partitions
+
     def hold(self, partitions: Sequence[int]) -> None:
-        """Make these partitions, and no others, the held ones; what is held already stays in place."""
-        for name, table in self.tables.items():
-            wanted = _wanted(table, partitions)
-            for gone in set(table.places) - set(wanted):
-                del table.places[gone]
-            for partition in wanted:
-                if partition not in table.places:
-                    table.places[partition] = _free_place(table, partition)
-                    self._read(name, table, partition)
+        """Make these partitions, and no others, the held ones, to be changed; what is held stays in place.
 
-    def stage(self, staging: Staging) -> None:
-        """Write every held partition to a staging."""
+        Raises
+        ------
+        DamagedStoreError, DiskFullError, NotWritableError, StaleLeaseError
+            Something could not be read, or what left could not be written.
+        """
+        for gone in self._held.keys() - set(partitions):
+            self._leave(gone)
+        self._writes = [write for write in self._writes if not _is_done(write)]
+        for partition in partitions:
+            if partition not in self._held and partition not in self._ahead:
+                self._read_soon(partition)
+        for partition in self._ahead.keys() & set(partitions):
+            slot = self._ahead[partition].result()
+            with self._moving:
+                self._held[partition] = slot
+                del self._ahead[partition]
+        self._changed.update(partitions)
+        self._place()
+
+    def read_ahead(self, partitions: Sequence[int]) -> None:
+        """Begin to read what the next lease needs, as far as there is room."""
+        for unwanted in self._ahead.keys() - set(partitions):
+            self._free.append(self._ahead.pop(unwanted).result())
+        for partition in partitions:
+            # The slots of what leaves are free by the time that the same thread comes to read into them.
+            full = len(self._held) + len(self._ahead) >= self._slots
+            if not full and partition not in self._held and partition not in self._ahead:
+                self._read_soon(partition)
+
+    def has(self, partitions: Iterable[int]) -> bool:
+        """Tell whether all these partitions are held or being read."""
+        with self._moving:
+            return set(partitions) <= self._held.keys() | self._ahead.keys()
+
+    def places(self, name: str, partitions: Iterable[int]) -> dict[int, int]:
+        """Return where partitions of a type begin in its table; those being read ahead included."""
+        table = self.tables[name]
+        if not table.partitioned:
+            return dict.fromkeys(partitions, 0)
+        return {partition: table.place(self._slot(partition)) for partition in partitions}
+
+    def stage(self) -> Staging:
+        """Write all that changed since the last commit, and return where; `committed` ends that.
+
+        Raises
+        ------
+        DiskFullError, NotWritableError, StaleLeaseError
+            Something could not be written.
+        """
+        wait(self._ahead.values())
+        for write in self._writes:
+            write.result()
+        staging = self._open_staging()
         for name, table in self.tables.items():
-            for partition in sorted(table.places):
-                embeddings, sums = table.view(partition)
+            if not table.partitioned:
+                staging.write_rows(name, 0, table.rows, table.sums)
+        for partition in sorted(self._changed & self._held.keys()):
+            self._write(partition, self._held[partition])
+        return staging
+
+    def committed(self) -> None:
+        """Know that what was staged is part of the model."""
+        self._staging, self._writes = None, []
+        self._staged.clear()
+        self._changed.clear()
+
+    def close(self) -> None:
+        """End the thread that reads and writes."""
+        self._disk.shutdown(cancel_futures=True)
+
+    def _leave(self, partition: int) -> None:
+        slot = self._held.pop(partition)
+        if partition in self._changed:
+            self._changed.discard(partition)
+            self._writes.append(self._disk.submit(self._write_and_free, partition, slot))
+        else:
+            self._free.append(slot)
+
+    def _read_soon(self, partition: int) -> None:
+        self.reads += len(self._held) + len(self._ahead) + len(self._writes) >= self._capacity
+        self._ahead[partition] = self._disk.submit(self._read, partition)
+
+    def _slot(self, partition: int) -> int:
+        # Asked by the thread that prepares edges, too.
+        with self._moving:
+            slot = self._held.get(partition)
+            coming = self._ahead.get(partition)
+        if slot is not None:
+            return slot
+        if coming is not None:
+            return coming.result()
+        raise KeyError(f"partition {partition} is not in memory")
+
+    def _place(self) -> None:
+        for name, table in self.tables.items():
+            if table.partitioned:
+                table.places = {partition: table.place(slot) for partition, slot in self._held.items()}
+            elif not table.places:
+                self._read_rows(name, 0, 0)
+                table.places = {0: 0}
+
+    def _open_staging(self) -> Staging:
+        if self._staging is None:
+            self._staging = self._store.staging(self._lease)
+        return self._staging
+
+    def _write_and_free(self, partition: int, slot: int) -> None:
+        self._write(partition, slot)
+        self._free.append(slot)
+
+    def _write(self, partition: int, slot: int) -> None:
+        staging = self._open_staging()
+        for name, table in self.tables.items():
+            if table.partitioned:
+                embeddings, sums = table.view(partition, table.place(slot))
                 staging.write_rows(name, int(table.bounds[partition]), embeddings, sums)
+        self._staged.add(partition)
 
-    def _read(self, name: str, table: TypeTable, partition: int) -> None:
-        embeddings, sums = table.view(partition)
+    def _read(self, partition: int) -> int:
+        slot = partition if self.holds_all else self._free.pop()
+        for name, table in self.tables.items():
+            if table.partitioned:
+                self._read_rows(name, partition, table.place(slot))
+        return slot
+
+    def _read_rows(self, name: str, partition: int, place: int) -> None:
+        table = self.tables[name]
+        embeddings, sums = table.view(partition, place)
         start, stop = int(table.bounds[partition]), int(table.bounds[partition + 1])
-        if self._store.has_rows(name, start, stop):
+        if table.partitioned and partition in self._staged and self._staging is not None:
+            self._staging.read_rows(name, start, stop, out=(embeddings, sums))
+        elif self._store.has_rows(name, start, stop):
             self._store.read_rows(name, start, stop, out=(embeddings, sums))
-            self.reads += 1
         else:
             self._initialise(name, start, embeddings)
             sums[:] = 0
@@ -146,17 +290,8 @@ class Buffer:
         embeddings *= np.float32(config.model.init_scale)
 
 
-def _wanted(table: TypeTable, partitions: Sequence[int]) -> list[int]:
-    """The partitions of a type that a lease holds: the only one where the type is not partitioned."""
-    return [0] if len(table.bounds) == 2 else sorted(partitions)
-
-
-def _free_place(table: TypeTable, partition: int) -> int:
-    """Where a partition may go: where it stands in the type if all fit, else any free stretch of the
-    largest size.
-    """
-    if len(table.rows) == table.bounds[-1]:
-        return int(table.bounds[partition])
-    stretch = int(np.diff(table.bounds).max())
-    taken = set(table.places.values())
-    return next(place for place in range(0, len(table.rows), stretch) if place not in taken)
+def _is_done(write: "Future[None]") -> bool:
+    """Tell whether a write is done; raises what stopped it."""
+    if write.done():
+        write.result()
+    return write.done()

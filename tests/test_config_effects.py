@@ -97,6 +97,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
         2,
         lambda a, b: a.summary["swaps"] < b.summary["swaps"],
     ),
+    "training.bucket_order": (
+        {"graph": {"partitions": 8}, "training": {"buffer": 3}},
+        "random",
+        "beta",
+        lambda a, b: a.summary["swaps"] > b.summary["swaps"],
+    ),
     "training.seed": ({}, 0, 1, changes_vectors),
     "evaluation.candidates": (
         {},

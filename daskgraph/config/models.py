@@ -136,10 +136,14 @@ class TrainingConfig(Section):
     """What a worker may use, such as "4GiB"."""
     buffer: Count = 0
     """Partitions a worker holds at a time; 0: from `memory`."""
+    bucket_order: Literal["auto", "random", "affinity", "inside_out", "outside_in", "chained", "beta"] = (
+        "auto"
+    )
+    """In which order partitions meet in memory; "auto": beta, which reads the fewest."""
     seed: Count = 0
     """Where all random numbers start."""
     checkpoint: Annotated[str | float, AfterValidator(_duration)] = "60s"
-    """At the first end of an epoch after so much training, all of it is committed."""
+    """At most so much training is lost, whatever happens: then it is committed."""
 
     @property
     def memory_bytes(self) -> int | None:

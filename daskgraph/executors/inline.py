@@ -4,10 +4,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from daskgraph.buffer import Buffer, partitions_held
 from daskgraph.events import (
@@ -20,50 +18,32 @@ from daskgraph.events import (
     TrainingFinished,
     TrainingStarted,
 )
-from daskgraph.executors.progress_record import ProgressRecord
-from daskgraph.graph import Edges
 from daskgraph.model import Model
-from daskgraph.schedule import Bucket, Lease, leases
+from daskgraph.schedule import (
+    Commit,
+    EndEpoch,
+    EpochEnded,
+    Finish,
+    Instruction,
+    Joined,
+    Progress,
+    Schedule,
+    Stopping,
+    Train,
+    Trained,
+)
+from daskgraph.schedule import Committed as WorkCommitted
+from daskgraph.schedule.machine import Event
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
-from daskgraph.trainer import Trained, Trainer
+from daskgraph.trainer import Worker, block_edges
 from daskgraph.vectors import StoredVectors, TableVectors, Vectors
-from daskgraph_kernels.rng import derive_key
 
-SLICE_BYTES = 64 << 20
-"""Edges are read in slices of at most this size."""
-
-_LEASES = 0x1EA5E
+NAME = "inline"
+"""What the schedule calls the only worker."""
 
 Evaluate = Callable[[Vectors], dict[str, Any]]
 """Evaluates the model in training on the valid split; its figures go into the history."""
-
-
-def commit_due(now: float, last: float, cost: float, patience: float) -> bool:
-    """Tell whether an epoch's end is worth a commit: one costs less than a tenth of what it saves, or it
-    is late.
-
-    Parameters
-    ----------
-    now, last
-        The time, and that of the last commit, in seconds.
-    cost
-        Seconds that the last commit took.
-    patience
-        `training.checkpoint` in seconds.
-    """
-    return now - last >= min(10 * cost, patience)
-
-
-@dataclass
-class _Clock:
-    """Where the time of a training goes, in seconds."""
-
-    started: float = field(default_factory=time.perf_counter)
-    compute: float = 0.0
-    waiting: float = 0.0
-    committed: float = field(default_factory=time.perf_counter)
-    commit_cost: float = 0.0
 
 
 def train_inline(
@@ -91,13 +71,18 @@ def train_inline(
     Returns
     -------
     The summary that `daskgraph train --json` prints, but for `evaluation`.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        As it came, after what was trained is committed.
     """
     run = _Run(store, graph, model, callback, evaluate)
     try:
         with single_threaded_products():
             return run.train()
     finally:
-        run.trainer.close()
+        run.worker.close()
 
 
 class _Run:
@@ -111,153 +96,142 @@ class _Run:
         callback: Callback,
         evaluate: Evaluate | None,
     ) -> None:
-        self.store, self.graph, self.model = store, graph, model
+        self.store, self.model = store, model
         self.callback, self.evaluate = callback, evaluate
         self.config = model.config
         self.threads = available_threads(self.config.training.threads)
-        partitions = model.schema.partitions
-        self.progress = ProgressRecord.from_dict(store.progress, partitions)
-        self.capacity = partitions_held(model, graph)
+        self.edges = int(graph.bucket_offsets("train")[-1])
+        progress = Progress.from_dict(store.progress, model.schema.partitions)
+        if not progress.partial:
+            progress = replace(progress, block=block_edges(model, graph.edge_chunk("train")))
+        self.first = progress.epoch
         stored = store.read_parameters()
         self.parameters = model.pack(stored) if stored else model.initial()
-        self.buffer = Buffer(store, graph, model, self.capacity)
-        self.trainer = Trainer(model, self.parameters, self.threads)
-        self.offsets = graph.bucket_offsets("train")
-        self.trained = Trained()
-        self.clock = _Clock()
-        self.last_loss: float | None = None
+        capacity = partitions_held(model, graph)
+        buffer = Buffer(store, graph, model, capacity)
+        self.worker = Worker(graph, model, self.parameters, buffer, self.threads, progress.block)
+        training = self.config.training
+        self.schedule = Schedule(
+            progress,
+            training.epochs,
+            buffer=capacity,
+            order="beta" if training.bucket_order == "auto" else training.bucket_order,
+            checkpoint=training.checkpoint_seconds,
+            seed=training.seed,
+            every_epoch=not buffer.holds_all,
+        )
+        self.started = time.perf_counter()
+        self.trained = 0
+        self.loss: float | None = None
         self.entries: list[dict[str, Any]] = []
 
     def train(self) -> dict[str, Any]:
-        resumed_from = self.progress.epoch if self.store.progress else None
-        first = self.progress.epoch
-        if first < self.config.training.epochs:
-            self.callback(self._started(first + 1))
-        while self.progress.epoch < self.config.training.epochs:
-            for lease in self._leases():
-                self._train_lease(lease)
-            self._finish_epoch()
-        summary = self._summary(first, resumed_from)
+        resumed_from = self.first if self.store.progress else None
+        if self.first < self.config.training.epochs:
+            self.callback(self._started())
+        todo = self._tell(Joined(NAME))
+        try:
+            while todo:
+                event = self._carry_out(todo.pop(0))
+                todo += self._tell(event) if event is not None else []
+        except KeyboardInterrupt:
+            self._stop()
+            raise
+        summary = self._summary(resumed_from)
         self.callback(TrainingFinished(summary))
         return summary
 
-    def _started(self, epoch: int) -> TrainingStarted:
+    def _tell(self, event: Event) -> list[Instruction]:
+        return self.schedule.handle(event, time.perf_counter())
+
+    def _carry_out(self, instruction: Instruction) -> Event | None:
+        match instruction:
+            case Train():
+                return self._train(instruction)
+            case Commit(_, progress):
+                return self._commit(progress)
+            case EndEpoch(progress):
+                return self._end_epoch(progress)
+            case Finish():
+                return None
+
+    def _started(self) -> TrainingStarted:
         schema = self.model.schema
         return TrainingStarted(
             entities=sum(kind.count for kind in schema.entity_types),
             relations=len(schema.relations),
-            edges=int(self.offsets[-1]),
+            edges=self.edges,
             epochs=self.config.training.epochs,
-            first_epoch=epoch,
+            first_epoch=self.first + 1,
             threads=self.threads,
         )
 
-    def _leases(self) -> list[Lease]:
-        key = derive_key(self.config.training.seed, _LEASES, self.progress.epoch)
-        random = np.random.Generator(np.random.Philox(int(key)))
-        return leases(self.model.schema.partitions, self.capacity, self.progress.buckets, random)
-
-    def _train_lease(self, lease: Lease) -> None:
-        started = time.perf_counter()
-        self.buffer.hold(lease.partitions)
-        self.clock.waiting += time.perf_counter() - started
-        if not self.trained.edges and not self.clock.compute:
-            self._compile()
-        for bucket in lease.buckets:
-            self._train_bucket(bucket)
-            self.progress.buckets[bucket] = True
-        if self.capacity < self.model.schema.partitions:
-            self._commit()
-
-    def _compile(self) -> None:
-        self.callback(CompileStarted())
-        started = time.perf_counter()
-        self.trainer.compile(self.buffer.tables)
-        self.callback(CompileFinished(time.perf_counter() - started))
-
-    def _train_bucket(self, bucket: Bucket) -> None:
-        number = bucket[0] * self.model.schema.partitions + bucket[1]
-        first, last = int(self.offsets[number]), int(self.offsets[number + 1])
-        size = SLICE_BYTES // (28 if self.model.schema.weighted else 24)
-        for part, start in enumerate(range(first, last, size)):
-            reading = time.perf_counter()
-            edges = self._placed(self.graph.read_edges("train", start, min(start + size, last)), bucket)
-            self.clock.waiting += time.perf_counter() - reading
-            place = (self.progress.epoch, number, part)
-            trained = self.trainer.train(self.buffer.tables, edges, place, self._report)
-            self.trained += trained
-            self.clock.compute += trained.seconds
-            self.progress.edges += trained.edges
-            self.progress.loss += trained.loss
-            self.progress.seconds += time.perf_counter() - reading
-
-    def _placed(self, edges: Edges, bucket: Bucket) -> Edges:
-        """Turn rows of types into places in memory."""
-        relations, tables = self.model.schema.relations, self.buffer.tables
-        head_shift, tail_shift = np.empty((2, len(relations)), np.int64)
-        for index, relation in enumerate(relations):
-            head, tail = tables[relation.head], tables[relation.tail]
-            head_shift[index] = head.shift(bucket[0] if len(head.bounds) > 2 else 0)
-            tail_shift[index] = tail.shift(bucket[1] if len(tail.bounds) > 2 else 0)
-        return edges._replace(
-            head=edges.head + head_shift[edges.relation], tail=edges.tail + tail_shift[edges.relation]
+    def _train(self, instruction: Train) -> Trained:
+        if not self.trained and not self.worker.spent.compute:
+            self.callback(CompileStarted())
+            started = time.perf_counter()
+            self.worker.prepare(instruction.lease)
+            self.callback(CompileFinished(time.perf_counter() - started))
+        epoch = instruction.lease.epoch + 1
+        work = self.worker.train(
+            instruction, lambda edges, loss: self.callback(EdgesTrained(epoch, edges, loss))
         )
+        self.trained += work.edges
+        return Trained(NAME, instruction.lease.number, work)
 
-    def _report(self, edges: int, loss: float) -> None:
-        self.callback(EdgesTrained(self.progress.epoch + 1, edges, loss))
-
-    def _finish_epoch(self) -> None:
-        edges, loss, seconds = self.progress.edges, self.progress.loss, self.progress.seconds
-        epoch = self.progress.epoch + 1
-        mean, rate = loss / max(edges, 1), edges / max(seconds, 1e-9)
-        entry: dict[str, Any] = {"epoch": epoch, "edges": edges, "loss": mean, "seconds": seconds}
-        self.progress.finish_epoch()
-        self.callback(EpochFinished(epoch, edges, mean, seconds, rate))
-        self.last_loss = mean
+    def _end_epoch(self, progress: Progress) -> EpochEnded:
+        epoch, edges, seconds = progress.epoch + 1, progress.edges, progress.seconds
+        self.loss = progress.loss / max(edges, 1)
+        entry: dict[str, Any] = {"epoch": epoch, "edges": edges, "loss": self.loss, "seconds": seconds}
+        self.callback(EpochFinished(epoch, edges, self.loss, seconds, edges / max(seconds, 1e-9)))
         every, last = self.config.evaluation.every, epoch == self.config.training.epochs
         if self.evaluate is not None and every and epoch % every == 0 and not last:
-            entry["evaluation"] = self.evaluate(self._vectors())
-        checkpoint = self.config.training.checkpoint_seconds
-        cost = self.clock.commit_cost
+            entry["evaluation"] = self.evaluate(self._vectors(progress))
         self.entries.append(entry)
-        if last or commit_due(time.perf_counter(), self.clock.committed, cost, checkpoint):
-            self._commit()
+        return EpochEnded()
 
-    def _vectors(self) -> Vectors:
-        """The vectors as they are now: in memory if all are, else as the last lease committed them."""
-        if self.capacity < self.model.schema.partitions:
-            return StoredVectors(self.store)
-        tables = {name: table.rows for name, table in self.buffer.tables.items()}
-        return TableVectors(self.model, self.parameters, tables)
+    def _vectors(self, progress: Progress) -> Vectors:
+        """Return the vectors as they are now: in memory if all are, else committed first."""
+        if self.worker.buffer.holds_all:
+            tables = {name: table.rows for name, table in self.worker.buffer.tables.items()}
+            return TableVectors(self.model, self.parameters, tables)
+        self._commit(progress)
+        return StoredVectors(self.store)
 
-    def _commit(self) -> None:
+    def _commit(self, progress: Progress) -> WorkCommitted:
         """Make all that was trained part of the model on disk."""
         started = time.perf_counter()
-        staging = self.store.staging("inline")
-        self.buffer.stage(staging)
-        staging.write_parameters(self.model.unpack(self.parameters))
-        self.store.commit(staging, self.progress.to_dict(), self.entries)
+        self.store.commit(self.worker.stage(), progress.to_dict(), self.entries)
+        self.worker.buffer.committed()
         self.entries = []
-        self.clock.committed = time.perf_counter()
-        self.clock.commit_cost = self.clock.committed - started
-        self.clock.waiting += self.clock.commit_cost
-        self.callback(Committed(self.progress.epoch, self.clock.commit_cost))
+        seconds = time.perf_counter() - started
+        self.worker.spent.waiting += seconds
+        self.callback(Committed(progress.epoch, seconds))
+        return WorkCommitted(NAME, seconds)
 
-    def _summary(self, first: int, resumed_from: int | None) -> dict[str, Any]:
-        seconds = time.perf_counter() - self.clock.started
-        epochs = self.progress.epoch - first
+    def _stop(self) -> None:
+        """Commit what was trained before an interrupt."""
+        lease = self.worker.lease
+        if lease is not None:
+            self._tell(Trained(NAME, lease.number, self.worker.work))
+        for instruction in self._tell(Stopping()):
+            self._carry_out(instruction)
+
+    def _summary(self, resumed_from: int | None) -> dict[str, Any]:
+        seconds = time.perf_counter() - self.started
+        epochs = self.schedule.progress.epoch - self.first
         return {
-            "edges": self.trained.edges,
+            "edges": self.trained,
             "epochs": epochs,
             "seconds": seconds,
-            "compute_seconds": self.clock.compute,
-            "io_wait_seconds": self.clock.waiting,
-            "edges_per_second": self.trained.edges / seconds,
-            "loss": self.last_loss,
+            "compute_seconds": self.worker.spent.compute,
+            "io_wait_seconds": self.worker.spent.waiting,
+            "edges_per_second": self.trained / seconds,
+            "loss": self.loss,
             "peak_memory_bytes": peak_memory(),
             "workers": 1,
             "threads": self.threads,
-            "swaps": self.buffer.reads / max(epochs, 1),
+            "swaps": self.worker.buffer.reads / max(epochs, 1),
             "resumed_from": resumed_from,
         }
 

@@ -97,6 +97,10 @@ class GraphStore:
         offsets = self._split_array(split, "offsets")
         return offsets.read(0, len(offsets))
 
+    def edge_chunk(self, split: str) -> int:
+        """Return how many edges of a split are stored, and best read, together."""
+        return self._split_array(split, "head").chunk_rows
+
     def partition_bounds(self, entity_type: str) -> npt.NDArray[np.int64]:
         """Return the row bounds of a type's partitions, int64, shape (parts + 1,)."""
         bounds = self._array(f"partitions/{entity_type}")

@@ -19,7 +19,7 @@ from daskgraph.store.format import GRAPH, header
 from daskgraph.store.names import write_names
 from daskgraph.store.zarr_arrays import Array, create_array, sync_array, write_array
 
-SMALLEST_EDGE_CHUNK, GREATEST_EDGE_CHUNK = 1 << 18, 1 << 22
+SMALLEST_EDGE_CHUNK, GREATEST_EDGE_CHUNK = 1 << 16, 1 << 20
 """Edges of a chunk; between them such that a column has at most some 4096 chunks."""
 
 GROUPS = ("names", "labels", "descriptions", "partitions", "degrees", "features", "edges")

@@ -94,6 +94,23 @@ class Staging:
         self._write(f"embeddings/{entity_type}", start, embeddings)
         self._write(f"optimizer/{entity_type}", start, sums)
 
+    def read_rows(
+        self,
+        entity_type: str,
+        start: int,
+        stop: int,
+        out: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]],
+    ) -> None:
+        """Read rows that were written here, embeddings and sums, into arrays as those of `write_rows`.
+
+        Raises
+        ------
+        DamagedStoreError
+            They were not written here, or are damaged.
+        """
+        for array, values in zip(("embeddings", "optimizer"), out, strict=True):
+            StoredArray(self.folder / array / entity_type).read(start, stop, values)
+
     def write_parameters(self, parameters: Mapping[str, npt.NDArray[np.float32]]) -> None:
         """Write whole parameter arrays by their path in the store; durable when this returns."""
         for name, values in parameters.items():

@@ -1,5 +1,6 @@
-"""Train the edges of a bucket on the partitions that are in memory."""
+"""Train leases on the partitions that are in memory."""
 
-from daskgraph.trainer.trainer import Trained, Trainer
+from daskgraph.trainer.feed import block_edges
+from daskgraph.trainer.worker import Spent, Worker
 
-__all__ = ["Trained", "Trainer"]
+__all__ = ["Spent", "Worker", "block_edges"]

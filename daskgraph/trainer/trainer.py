@@ -3,19 +3,17 @@
 Niu et al., NIPS 2011: where updates are sparse, lost ones cost less than locks.
 """
 
-import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cached_property
-from threading import Lock
+from threading import Event, Lock
 
 import numpy as np
 
 from daskgraph.buffer import TypeTable
-from daskgraph.graph import Edges
 from daskgraph.model import Group, Model, Parameters
-from daskgraph.trainer.batches import GroupBatches, Run, cut, runs
+from daskgraph.trainer.batches import GroupBatches, Run, runs
 from daskgraph_kernels.batch import reciprocal, standard
 from daskgraph_kernels.rng import derive_key
 from daskgraph_kernels.sgd import train_batches
@@ -30,28 +28,14 @@ from daskgraph_kernels.workspace import (
     allocate,
 )
 
-_ORDER = 0x0D3
+_RUNS = 0x0D4
 _CANDIDATES = 0xCA4D
+
+_NEWS = 0.1
+"""Seconds between two reports."""
 
 Report = Callable[[int, float], None]
 """Told now and then how many edges were trained since the last time, and their summed loss."""
-
-
-@dataclass
-class Trained:
-    """What a stretch of training came to."""
-
-    edges: int = 0
-    """Edges trained."""
-
-    loss: float = 0.0
-    """Their summed loss, both sides, without the regularizer."""
-
-    seconds: float = 0.0
-    """Time in kernels, by the clock on the wall."""
-
-    def __add__(self, other: "Trained") -> "Trained":
-        return Trained(self.edges + other.edges, self.loss + other.loss, self.seconds + other.seconds)
 
 
 @dataclass(frozen=True)
@@ -61,6 +45,34 @@ class _Kernels:
     functions: Functions
     forward_backward: object
     settings: Settings
+
+
+class _Shared:
+    """What the threads of one slice have in common: the runs left, and what is done."""
+
+    def __init__(self, todo: list[Run]) -> None:
+        self._todo: Iterator[Run] = iter(todo)
+        self._lock = Lock()
+        self._edges, self._loss = 0, 0.0
+        self.stop = Event()
+
+    def next(self) -> Run | None:
+        """Take the next run, if there is one."""
+        with self._lock:
+            return None if self.stop.is_set() else next(self._todo, None)
+
+    def add(self, edges: int, loss: float) -> None:
+        """Count a run that is done."""
+        with self._lock:
+            self._edges += edges
+            self._loss += loss
+
+    def take(self) -> tuple[int, float]:
+        """Return what was counted since the last time."""
+        with self._lock:
+            counted = self._edges, self._loss
+            self._edges, self._loss = 0, 0.0
+            return counted
 
 
 class Trainer:
@@ -86,40 +98,43 @@ class Trainer:
     def train(
         self,
         tables: dict[str, TypeTable],
-        edges: Edges,
+        parts: list[GroupBatches],
         place: tuple[int, ...],
         report: Report,
-    ) -> Trained:
-        """Train a slice once.
+    ) -> tuple[int, float]:
+        """Train a slice once; return its edges and their summed loss.
 
         Parameters
         ----------
         tables
             The rows in memory of every entity type.
-        edges
-            The slice; heads and tails are places in those tables.
+        parts
+            The slice, cut into batches; heads and tails are places in those tables.
         place
-            What tells this slice from all others: epoch, bucket, slice. With the seed it decides the order
-            of the
-            edges and their candidates, whatever the number of threads.
+            What tells this slice from all others: epoch, bucket, block. With the seed it decides the order of
+            the batches and their candidates, whatever the number of threads.
         report
             Told how far it is.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            As it came; the threads have stopped, some of the slice's batches are trained.
         """
         seed = self._model.config.training.seed
-        random = np.random.Generator(np.random.Philox(int(derive_key(seed, _ORDER, *place))))
-        mixed = self._model.config.model.reciprocal
-        batch_size = self._model.config.training.batch_size
-        parts = cut(edges, self._model.group_index, batch_size, mixed, random)
-        todo = iter(runs(parts, self._threads, random))
+        random = np.random.Generator(np.random.Philox(int(derive_key(seed, _RUNS, *place))))
+        shared = _Shared(runs(parts, self._threads, random))
         key = derive_key(seed, _CANDIDATES, *place)
-        started = time.perf_counter()
-        trained = Trained()
-        for edges_done, loss in self._run_all(tables, todo, key):
-            trained.edges += edges_done
-            trained.loss += loss
-            report(edges_done, loss)
-        trained.seconds = time.perf_counter() - started
-        return trained
+        working = [self._pool.submit(self._work, tables, shared, key) for _ in range(self._threads)]
+        edges, loss = 0, 0.0
+        try:
+            for more_edges, more_loss in _news(working, shared):
+                edges, loss = edges + more_edges, loss + more_loss
+                report(more_edges, more_loss)
+        finally:
+            shared.stop.set()
+            wait(working)
+        return edges, loss
 
     def compile(self, tables: dict[str, TypeTable]) -> None:
         """Compile the kernels, or load them from the cache: by a run of no batches for every group."""
@@ -128,20 +143,18 @@ class Trainer:
         for index in range(len(self._model.groups)):
             self._train_run(tables, Run(GroupBatches(index, nothing), 0, 0), np.uint64(0))
 
-    def _run_all(
-        self, tables: dict[str, TypeTable], todo: Iterator[Run], key: np.uint64
-    ) -> Iterator[tuple[int, float]]:
-        if self._threads == 1:
-            for run in todo:
-                yield self._train_run(tables, run, key)
-            return
-        waiting: set[Future[tuple[int, float]]] = set()
-        for run in todo:
-            waiting.add(self._pool.submit(self._train_run, tables, run, key))
-            if len(waiting) >= 2 * self._threads:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
-        yield from (future.result() for future in wait(waiting).done)
+    def close(self) -> None:
+        """End the threads."""
+        if "_pool" in self.__dict__:
+            self._pool.shutdown(cancel_futures=True)
+
+    def _work(self, tables: dict[str, TypeTable], shared: _Shared, key: np.uint64) -> None:
+        try:
+            while (run := shared.next()) is not None:
+                shared.add(*self._train_run(tables, run, key))
+        except BaseException:
+            shared.stop.set()
+            raise
 
     def _train_run(self, tables: dict[str, TypeTable], run: Run, key: np.uint64) -> tuple[int, float]:
         part, first, last = run
@@ -221,7 +234,14 @@ class Trainer:
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, "daskgraph-train")
 
-    def close(self) -> None:
-        """End the threads."""
-        if "_pool" in self.__dict__:
-            self._pool.shutdown(cancel_futures=True)
+
+def _news(working: list[Future[None]], shared: _Shared) -> Iterator[tuple[int, float]]:
+    """Give what the threads have done, now and then, until they are done; raise what stopped one of them."""
+    left = set(working)
+    while left:
+        done, left = wait(left, timeout=_NEWS)
+        counted = shared.take()
+        if counted[0]:
+            yield counted
+        for future in done:
+            future.result()

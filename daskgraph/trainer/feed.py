@@ -1,0 +1,165 @@
+"""The edges of a lease, slice by slice: read, placed and cut into batches ahead of the training."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.buffer import Buffer
+from daskgraph.graph import Edges
+from daskgraph.model import Model
+from daskgraph.schedule import Bucket, Lease, Stretch
+from daskgraph.store import GraphStore
+from daskgraph.trainer.batches import GroupBatches, cut
+from daskgraph_kernels.rng import derive_key
+
+Ids = npt.NDArray[np.int64]
+
+SLICE_BYTES = 32 << 20
+"""Edges are trained in slices of about this size, unless they take long to train."""
+
+SLICE_PRODUCTS = 1 << 36
+"""Multiplications of a slice: some seconds of one core, so that there is often a time to commit."""
+
+_BLOCKS, _ORDER = 0xB10C5, 0x0D3
+
+
+class Slice(NamedTuple):
+    """Edges that are trained together."""
+
+    parts: list[GroupBatches]
+    """Their batches, by group."""
+
+    place: tuple[int, ...]
+    """What tells this slice from all others."""
+
+    stretches: tuple[Stretch, ...]
+    """How much of each of its buckets is trained after it."""
+
+
+def slice_edges(model: Model) -> int:
+    """Return how many edges a slice has: few where an edge takes long, but many batches of each relation."""
+    config = model.config
+    edge_bytes = 28 if model.schema.weighted else 24
+    widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
+    most = max((kind.count for kind in model.schema.entity_types), default=1)
+    every = config.negatives.all or any(relation.all_candidates for relation in model.relations)
+    candidates = most if every else config.negatives.uniform + config.training.batch_size
+    wished = SLICE_PRODUCTS // (2 * widest * candidates)
+    keys = len(model.groups) if config.model.reciprocal else len(model.relations)
+    return max(1, min(SLICE_BYTES // edge_bytes, max(wished, 16 * config.training.batch_size * keys)))
+
+
+def block_edges(model: Model, chunk: int) -> int:
+    """Return how many edges a block has: a stored chunk, or a part of one where slices are smaller."""
+    wished = slice_edges(model)
+    while chunk > wished and chunk % 2 == 0:
+        chunk //= 2
+    return chunk
+
+
+class Feed:
+    """Reads the edges of graphs for one worker.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    model
+        How its edges are cut into batches.
+    buffer
+        Where the rows of heads and tails are in memory.
+    """
+
+    def __init__(self, graph: GraphStore, model: Model, buffer: Buffer) -> None:
+        self._graph, self._model, self._buffer = graph, model, buffer
+        self._offsets = graph.bucket_offsets("train")
+        self._size = slice_edges(model)
+
+    def slices(self, lease: Lease, block: int) -> Iterator[Slice]:
+        """Give the slices of a lease that are left to train.
+
+        Parameters
+        ----------
+        lease
+            Its partitions are held, or read ahead.
+        block
+            Edges of a block. A bucket's blocks come in an order of its own every epoch, so that edges meet in
+            other slices each time.
+        """
+        pieces: list[tuple[Bucket, int, int]] = []
+        stretches: dict[Bucket, Stretch] = {}
+        for stretch in lease.stretches:
+            blocks = self._blocks(lease.epoch, stretch.bucket, block)
+            if not blocks:
+                stretches[stretch.bucket] = stretch._replace(finished=True)
+            for number in range(stretch.blocks, len(blocks)):
+                pieces.append((stretch.bucket, *blocks[number]))
+                stretches[stretch.bucket] = Stretch(stretch.bucket, number + 1, number + 1 == len(blocks))
+                if sum(stop - start for _, start, stop in pieces) >= self._size:
+                    yield self._slice(lease, pieces, stretches)
+                    pieces, stretches = [], {}
+        if stretches:
+            yield self._slice(lease, pieces, stretches)
+
+    def _blocks(self, epoch: int, bucket: Bucket, size: int) -> list[tuple[int, int]]:
+        """Return the blocks of a bucket in the order of the epoch, each by its first edge and its end."""
+        number = self._number(bucket)
+        first, last = int(self._offsets[number]), int(self._offsets[number + 1])
+        if first == last:
+            return []
+        bounds = [first, *range(first - first % size + size, last, size), last]
+        random = self._random(_BLOCKS, epoch, number)
+        return [(bounds[index], bounds[index + 1]) for index in random.permutation(len(bounds) - 1).tolist()]
+
+    def _slice(
+        self, lease: Lease, pieces: list[tuple[Bucket, int, int]], stretches: dict[Bucket, Stretch]
+    ) -> Slice:
+        if not pieces:
+            return Slice([], (), tuple(stretches.values()))
+        (bucket, start, _), *_ = pieces
+        place = (lease.epoch, self._number(bucket), start)
+        read = [self._placed(self._graph.read_edges("train", a, b), own) for own, a, b in pieces]
+        config = self._model.config
+        parts = cut(
+            _joined(read),
+            self._model.group_index,
+            config.training.batch_size,
+            config.model.reciprocal,
+            self._random(_ORDER, *place),
+        )
+        return Slice(parts, place, tuple(stretches.values()))
+
+    def _placed(self, edges: Edges, bucket: Bucket) -> Edges:
+        """Turn rows of types into places in memory."""
+        relations, tables = self._model.schema.relations, self._buffer.tables
+        shifts = [
+            {name: self._shift(name, partition if table.partitioned else 0) for name, table in tables.items()}
+            for partition in bucket
+        ]
+        head = np.array([shifts[0][relation.head] for relation in relations], np.int64)
+        tail = np.array([shifts[1][relation.tail] for relation in relations], np.int64)
+        if len(relations) == 1:
+            return edges._replace(head=edges.head + head[0], tail=edges.tail + tail[0])
+        return edges._replace(head=edges.head + head[edges.relation], tail=edges.tail + tail[edges.relation])
+
+    def _shift(self, name: str, partition: int) -> int:
+        """Return what turns a row of a partition into its place in memory."""
+        place = self._buffer.places(name, [partition])[partition]
+        return place - int(self._buffer.tables[name].bounds[partition])
+
+    def _number(self, bucket: Bucket) -> int:
+        return bucket[0] * self._model.schema.partitions + bucket[1]
+
+    def _random(self, *what: int) -> np.random.Generator:
+        key = derive_key(self._model.config.training.seed, *what)
+        return np.random.Generator(np.random.Philox(int(key)))
+
+
+def _joined(pieces: list[Edges]) -> Edges:
+    if len(pieces) == 1:
+        return pieces[0]
+    head, relation, tail = (np.concatenate([piece[column] for piece in pieces]) for column in range(3))
+    weights = [piece.weight for piece in pieces if piece.weight is not None]
+    return Edges(head, relation, tail, np.concatenate(weights) if weights else None)
