@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
 
 from daskgraph.errors import StaleLeaseError
 from daskgraph.store.files import (
@@ -34,7 +33,7 @@ from daskgraph.store.files import (
     writing,
 )
 from daskgraph.store.lock import NAME as LOCK
-from daskgraph.store.zarr_arrays import Array, StoredArray
+from daskgraph.store.zarr_arrays import StoredArray
 
 RECORD = "progress"
 
@@ -58,7 +57,7 @@ class Staging:
         self.lease = lease
         self.root = root
         self.folder = root / "staging" / lease
-        self._arrays: dict[str, Array] = {}
+        self._arrays: dict[str, StoredArray] = {}
         self._token = uuid.uuid4().hex
         with writing(self.folder):
             remove_tree(self.folder)
@@ -132,7 +131,7 @@ class Staging:
         array = self._arrays.get(name)
         if array is None:
             array = self._arrays[name] = self._twin(name)
-        stop, step = start + len(values), int(array.chunks[0])
+        stop, step = start + len(values), array.chunk_rows
         if start % step or (stop % step and stop != array.shape[0]) or values.shape[1:] != array.shape[1:]:
             raise ValueError(
                 f"rows {start} to {stop} of shape {values.shape[1:]} are no whole chunks of {name}, "
@@ -142,8 +141,8 @@ class Staging:
             return
         folder = self.folder.joinpath(*name.split("/"))
         with writing(folder):
-            array[start:stop] = values
-            sync_all(StoredArray(folder).chunk_paths(start, stop))
+            array.write(start, values)
+            sync_all(array.chunk_paths(start, stop))
             sync(folder)
 
     def _check(self) -> None:
@@ -155,7 +154,7 @@ class Staging:
         if token != self._token:
             raise StaleLeaseError(str(self.root), self.lease)
 
-    def _twin(self, name: str) -> Array:
+    def _twin(self, name: str) -> StoredArray:
         source = self.root.joinpath(*name.split("/")) / METADATA
         folder = self.folder.joinpath(*name.split("/"))
         with writing(folder):
@@ -163,7 +162,7 @@ class Staging:
                 write_group(self.folder / parent, {})
             folder.mkdir(exist_ok=True)
             shutil.copyfile(source, folder / METADATA)
-        return zarr.open_array(folder, mode="r+", config={"write_empty_chunks": True})
+        return StoredArray(folder, mode="r+")
 
 
 def apply(root: Path, lease: Path) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from zarr.core.buffer.cpu import NDBuffer
 
 from daskgraph.errors import DamagedStoreError
+from daskgraph.store.chunks import are_plain, read_chunk, write_chunk
 from daskgraph.store.files import sync, sync_all
 
 Array: TypeAlias = "zarr.Array[Any]"
@@ -59,12 +61,14 @@ def sync_array(folder: Path) -> None:
 
 
 class StoredArray:
-    """An array of a store, read by ranges of rows.
+    """An array of a store, read by ranges of rows, written by whole chunks.
 
     Parameters
     ----------
     folder
         The array's folder.
+    mode
+        "r+" where it is to be written.
 
     Raises
     ------
@@ -72,10 +76,10 @@ class StoredArray:
         The folder is missing or no array.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, mode: Literal["r", "r+"] = "r") -> None:
         self.folder = folder
         try:
-            self.zarr: Array = zarr.open_array(folder, mode="r")
+            self.zarr: Array = zarr.open_array(folder, mode=mode, config={"write_empty_chunks": True})
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = "its metadata is missing or no Zarr"
             raise DamagedStoreError(str(folder.parent), folder.name, reason) from error
@@ -117,11 +121,47 @@ class StoredArray:
             # Zarr reads a missing chunk as fill values.
             if not path.exists():
                 raise DamagedStoreError(str(self.folder), path.name, "it is missing")
+        first, last = self._whole_chunks(start, stop) if self._is_plain else (stop, stop)
+        self._read_part(start, first, out[: first - start])
+        for path, rows in self._chunks_of(first, out[first - start : last - start]):
+            try:
+                read_chunk(path, rows)
+            except ValueError as error:
+                raise DamagedStoreError(str(self.folder), path.name, str(error)) from error
+        self._read_part(last, stop, out[last - start :])
+        return out
+
+    def write(self, start: int, values: npt.NDArray[Any]) -> None:
+        """Write rows from `start` on: whole chunks, but for the array's last."""
+        if self._is_plain:
+            for path, rows in self._chunks_of(start, np.ascontiguousarray(values, self.zarr.dtype)):
+                write_chunk(path, rows, self.chunk_rows, self.zarr.fill_value)
+        else:
+            self.zarr[start : start + len(values)] = values
+
+    @cached_property
+    def _is_plain(self) -> bool:
+        return are_plain(self.zarr)
+
+    def _whole_chunks(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the rows from `start` to `stop` whose chunks are read whole."""
+        step = self.chunk_rows
+        first, last = -(-start // step) * step, stop if stop == len(self) else stop - stop % step
+        return (first, last) if first < last else (stop, stop)
+
+    def _chunks_of(self, start: int, rows: npt.NDArray[Any]) -> Iterator[tuple[Path, npt.NDArray[Any]]]:
+        """Give the file of each chunk from row `start` on, and its rows."""
+        step = self.chunk_rows
+        paths = self.chunk_paths(start, start + len(rows))
+        return zip(paths, (rows[first : first + step] for first in range(0, len(rows), step)), strict=True)
+
+    def _read_part(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
+        if start == stop:
+            return
         try:
             self._select(start, stop, out)
         except (ValueError, RuntimeError) as error:
             raise DamagedStoreError(str(self.folder), self._bad_chunk(start, stop), _reason(error)) from error
-        return out
 
     def _select(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
         selection = (slice(start, stop), *(slice(None) for _ in self.shape[1:]))
