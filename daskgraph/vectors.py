@@ -10,7 +10,7 @@ from daskgraph.config import Config
 from daskgraph.errors import UntrainedModelError
 from daskgraph.model import Model, Parameters
 from daskgraph.store import ModelStore
-from daskgraph_kernels.rows import gather
+from daskgraph_kernels.rows import NO_FEATURES, gather
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -110,7 +110,7 @@ def effective(vectors: Vectors, entity_type: str, rows: Floats) -> Floats:
     common = vectors.parameters.common[entity_type]
     longest = np.float32(vectors.model.config.model.max_norm)
     if len(common) or longest > 0:
-        gather(copied, np.arange(len(copied)), 0, len(copied), common, longest, copied)
+        gather(copied, NO_FEATURES, np.arange(len(copied)), 0, len(copied), common, longest, copied)
     return copied
 
 

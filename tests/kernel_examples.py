@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daskgraph_kernels import sgd
+from daskgraph_kernels.adagrad import step_features, step_rows
 from daskgraph_kernels.batch import call_forward_backward, reciprocal, standard
 from daskgraph_kernels.calls import call_pairs
 from daskgraph_kernels.comparators import COMPARATORS
@@ -17,6 +18,7 @@ from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
 from daskgraph_kernels.regularizers import REGULARIZERS
+from daskgraph_kernels.rows import NO_FEATURES, FeatureLists, gather, gather_means
 from daskgraph_kernels.workspace import (
     Batches,
     Functions,
@@ -26,6 +28,7 @@ from daskgraph_kernels.workspace import (
     Workspace,
     addresses,
     allocate,
+    links_for,
 )
 
 Floats = NDArray[np.float32]
@@ -62,6 +65,8 @@ class Options:
     temperature: float = 0.0
     mask_positives: bool = False
     dropout: float = 0.0
+    featurized: tuple[str, ...] = ()
+    features: int = 6
     dimension: int = 4
     edges: int = 5
     relations: int = 3
@@ -83,15 +88,28 @@ def random_floats(random: np.random.Generator, *shape: int, scale: float = 1.0) 
     return (scale * random.standard_normal(shape)).astype(np.float32)
 
 
+def random_lists(random: np.random.Generator, entities: int, features: int) -> FeatureLists:
+    """One to four distinct features of every entity."""
+    counts = np.minimum(random.integers(1, 5, entities), features)
+    ids = [np.sort(random.permutation(features)[:count]) for count in counts]
+    return FeatureLists(np.concatenate([[0], np.cumsum(counts)]), np.concatenate(ids))
+
+
 def make_functions(options: Options) -> Functions:
     operator, comparator = OPERATORS[options.operator], COMPARATORS[options.comparator]
     losses = ADVERSARIAL if options.temperature else LOSSES
+    tail = "head" if options.same_type else "tail"
+    heads, tails = "head" in options.featurized, tail in options.featurized
     return Functions(
         operator.forward,
         operator.backward,
         *comparator[:6],
         losses[options.loss],
         list_all if options.all_candidates else draw_uniform,
+        gather_means if heads else gather,
+        gather_means if tails else gather,
+        step_features if heads else step_rows,
+        step_features if tails else step_rows,
         regularizer=REGULARIZERS[options.regularizer],
     )
 
@@ -127,10 +145,13 @@ def make_tables(options: Options) -> Tables:
     random = np.random.default_rng(options.seed)
     d = options.dimension
 
-    def side(count: int) -> tuple[Any, ...]:
+    def side(name: str, count: int) -> tuple[Any, ...]:
         common = random_floats(random, d if options.common else 0, scale=0.3)
-        table = random_floats(random, count, d)
-        return table, np.zeros(count, np.float32), np.array([[0, count]]), common, np.zeros_like(common)
+        table = random_floats(random, options.features if name in options.featurized else count, d)
+        return table, np.zeros(len(table), np.float32), np.array([[0, count]]), common, np.zeros_like(common)
+
+    def lists(name: str, count: int) -> FeatureLists:
+        return random_lists(random, count, options.features) if name in options.featurized else NO_FEATURES
 
     def parameters(relations: int) -> Floats:
         size = packed_size(OPERATORS[options.operator], d)
@@ -139,13 +160,16 @@ def make_tables(options: Options) -> Tables:
         out[:, :size] += random_floats(random, relations, size, scale=0.4)
         return out
 
-    head = side(options.heads)
-    tail = head if options.same_type else side(options.tails)
+    head = side("head", options.heads)
+    tail = head if options.same_type else side("tail", options.tails)
     on_heads = parameters(options.relations if options.reciprocal else 0)
     on_tails = parameters(options.relations)
     weights = random.uniform(0.5, 2, options.relations).astype(np.float32)
     sums = np.zeros_like(on_heads), np.zeros_like(on_tails)
-    return Tables._make((*head, *tail, on_heads, sums[0], on_tails, sums[1], weights))
+    head_features = lists("head", options.heads)
+    tail_features = head_features if options.same_type else lists("tail", options.tails)
+    operators = on_heads, sums[0], on_tails, sums[1]
+    return Tables._make((*head, *tail, *operators, weights, head_features, tail_features))
 
 
 def make_batches(options: Options, count: int = 1) -> Batches:
@@ -199,7 +223,12 @@ class Example:
                 continue
             table = getattr(tables, side)
             found[side] = np.zeros(table.shape)
-            np.add.at(found[side], work.ids[part], work.gradient[part])
+            lists = feature_lists(tables).get(side)
+            if lists is None:
+                np.add.at(found[side], work.ids[part], work.gradient[part])
+            else:
+                for entity, gradient in zip(work.ids[part], work.gradient[part], strict=True):
+                    found[side][lists[entity]] += gradient.astype(float) / len(lists[entity])
             if self.options.common:
                 found[f"{side}_common"] = work.gradient[part].astype(float).sum(axis=0)
         for side in ("head", "tail") if self.options.reciprocal else ("tail",):
@@ -240,7 +269,18 @@ def make_workspace(options: Options, settings: Settings, tables: Tables, sizes: 
         options.dimension,
         tables.tail_parameters.shape[1],
         len(tables.tail_parameters),
+        links_for(settings, tables, sizes),
     )
+
+
+def feature_lists(tables: Tables) -> dict[str, list[Any]]:
+    """The features of every entity, by those sides that are featurised."""
+    sides = {"head": tables.head_features, "tail": tables.tail_features}
+    return {
+        side: np.split(features.ids, features.offsets[1:-1])
+        for side, features in sides.items()
+        if len(features.offsets)
+    }
 
 
 def naive_values(tables: Tables, same_type: bool) -> naive.Values:
@@ -266,6 +306,7 @@ def naive_edges(tables: Tables, batches: Batches, work: Workspace, sizes: Sizes,
         weight,
         work.ids[sizes.batch : heads].copy(),
         work.ids[heads + sizes.batch : heads + sizes.batch + sizes.tail_extra].copy(),
+        features=feature_lists(tables),
     )
 
 

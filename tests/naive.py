@@ -119,6 +119,11 @@ def shorten(table: Reals, ids: Any, max_norm: float) -> Reals:
     return table
 
 
+def means(table: Reals, lists: list[NDArray[np.int64]], ids: Any) -> Reals:
+    """Rows (n, d) of the entities `ids`, each the mean of its features' rows of the table (m, d)."""
+    return np.array([table[lists[entity]].mean(axis=0) for entity in ids]).reshape(len(ids), table.shape[1])
+
+
 def adagrad_row(row: Reals, total: float, gradient: Reals, rate: float) -> tuple[Reals, float]:
     total = total + float((gradient**2).mean())
     return row - rate * gradient / (np.sqrt(total) + 1e-10), total
@@ -158,6 +163,8 @@ class Edges(NamedTuple):
     tail_candidates: NDArray[np.int64]
     kept: Values | None = None
     """What dropout multiplies the rows with, by field."""
+    features: Mapping[str, list[NDArray[np.int64]]] = {}
+    """Rows of every entity's features in the table of a side, "head" or "tail", that is featurised."""
 
 
 class Side(NamedTuple):
@@ -187,7 +194,8 @@ def _sides(form: Form, values: Mapping[str, Reals], edges: Edges) -> dict[str, S
         side = use.split("_")[0]
         key = side if side in values else "head"
         common = values.get(f"{key}_common", np.zeros(0))
-        out: Reals = values[key][getattr(edges, use)]
+        ids, lists = getattr(edges, use), edges.features.get(key)
+        out: Reals = values[key][ids] if lists is None else means(values[key], lists, ids)
         out = out + common if len(common) else out
         return out if edges.kept is None else out * edges.kept[use]
 

@@ -1,5 +1,6 @@
 """A trainer in float64 whose gradients are finite differences: slow, and nothing in it to derive wrongly."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +14,7 @@ class NaiveTrainer:
     """All that is trained, with its Adagrad sums, and how."""
 
     tables: dict[str, Reals]
-    """Rows of every entity type."""
+    """Rows of every entity type, or of its features."""
 
     common: dict[str, Reals]
     """The vector added to all rows of a type, where there is one."""
@@ -24,6 +25,9 @@ class NaiveTrainer:
     rate: float
     relation_rate: float
     max_norm: float = 0.0
+    features: Mapping[str, list[Any]] = field(default_factory=dict)
+    """The rows of every entity's features, by featurised entity type."""
+
     row_sums: dict[str, Reals] = field(init=False)
     common_sums: dict[str, Reals] = field(init=False)
     parameter_sums: dict[str, Reals] = field(init=False)
@@ -38,7 +42,8 @@ class NaiveTrainer:
         sides = dict(zip(("head", "tail"), kinds, strict=True))
         if kinds[0] == kinds[1]:
             del sides["tail"]
-        used = {side: self._used(side, sides, edges) for side in sides}
+        lists = {side: self.features[kind] for side, kind in sides.items() if kind in self.features}
+        used = {side: self._used(side, sides, edges, lists.get(side)) for side in sides}
         values = {}
         for side, kind in sides.items():
             self.tables[kind] = naive.shorten(self.tables[kind], used[side], self.max_norm)
@@ -47,7 +52,7 @@ class NaiveTrainer:
                 values[f"{side}_common"] = self.common[kind].copy()
         for side, parameters in self.parameters.items():
             values[f"{side}_parameters"] = parameters.copy()
-        local = self._renumber(edges, used)
+        local = self._renumber(edges, used, lists)
         found = naive.batch_loss(form, values, local)
         still = {key: array.copy() for key, array in values.items()}
         gradients = {
@@ -58,21 +63,28 @@ class NaiveTrainer:
         return found
 
     @staticmethod
-    def _used(side: str, sides: dict[str, str], edges: Edges) -> Any:
+    def _used(side: str, sides: dict[str, str], edges: Edges, lists: list[Any] | None) -> Any:
+        """Which rows of the side's table the batch uses."""
         heads, tails = [edges.head, edges.head_candidates], [edges.tail, edges.tail_candidates]
+        entities = heads if side == "head" else tails
         if len(sides) == 1:
-            return np.unique(np.concatenate(heads + tails))
-        return np.unique(np.concatenate(heads if side == "head" else tails))
+            entities = heads + tails
+        ids = np.unique(np.concatenate(entities))
+        return ids if lists is None else np.unique(np.concatenate([lists[entity] for entity in ids]))
 
     @staticmethod
-    def _renumber(edges: Edges, used: dict[str, Any]) -> Edges:
-        heads, tails = used["head"], used.get("tail", used["head"])
-        return edges._replace(
-            head=np.searchsorted(heads, edges.head),
-            head_candidates=np.searchsorted(heads, edges.head_candidates),
-            tail=np.searchsorted(tails, edges.tail),
-            tail_candidates=np.searchsorted(tails, edges.tail_candidates),
-        )
+    def _renumber(edges: Edges, used: dict[str, Any], lists: dict[str, list[Any]]) -> Edges:
+        """The edges among the used rows alone; entities of featurised types keep their numbers."""
+        local: dict[str, Any] = {}
+        for use in ("head", "head_candidates", "tail", "tail_candidates"):
+            side = use.split("_")[0] if use.split("_")[0] in used else "head"
+            if side not in lists:
+                local[use] = np.searchsorted(used[side], getattr(edges, use))
+        features = {
+            side: [np.searchsorted(used[side], rows) for rows in of_entities]
+            for side, of_entities in lists.items()
+        }
+        return edges._replace(**local, features=features)
 
     def _step(self, sides: dict[str, str], used: dict[str, Any], gradients: naive.Values) -> None:
         for side, kind in sides.items():

@@ -2,13 +2,33 @@
 equations 40, 41).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numba.core import types
+from numpy.typing import NDArray
 
-from .jit import Flags, Ids, Matrix, Ranges, Vector, inner_kernel, variant
+from .jit import Flags, Ids, Matrix, Ranges, Vector, inner_kernel, record, variant
+from .rows import FEATURE_LISTS, FeatureLists
+
+
+class Links(NamedTuple):
+    """Room to go through the uses of a batch feature by feature; none where no type is featurised."""
+
+    pairs: NDArray[np.int64]  # (pairs, 2): a use with this feature, and the next such pair, -1 at the end
+    table: NDArray[np.int64]  # (m, 2): hash of the features, -1 where free, and the first pair of each
+    places: NDArray[np.int64]  # (features,): which of its places are taken
+    total: NDArray[np.float32]  # (d,)
+
+
+LINKS = record(Links, Ranges, Ranges, Ids, Vector)
 
 MERGE_REPEATS = types.void(Ids, Matrix, Ranges, types.int64, types.int64, Flags)
-STEP_ROWS = types.void(Matrix, Vector, Ids, Matrix, types.int64, types.int64, Flags, types.float32)
+# step_rows(rows (m, d), sums (m,), features, links, ids, gradient (uses, d), first, last, shared, rate)
+STEP_ROWS = types.void(
+    *[Matrix, Vector, FEATURE_LISTS, LINKS, Ids, Matrix],
+    *[types.int64, types.int64, Flags, types.float32],
+)
 STEP_PARAMETERS = types.void(Matrix, Matrix, Ids, Matrix, types.int64, types.float32)
 STEP_COMMON = types.void(Vector, Vector, Matrix, types.int64, types.int64, types.float32)
 
@@ -47,26 +67,78 @@ def _hash(row):
     return ((row ^ (row >> 31)) & 0x7FFFFFFF) * 2654435761 >> 15
 
 
+@inner_kernel
+def _step_row(rows, sums, row, gradient, rate):
+    """Row-wise Adagrad on one of the rows (m, d), sums (m,), with its gradient (d,). Equation 40."""
+    d = len(gradient)
+    square = np.float32(0)
+    for j in range(d):
+        square += gradient[j] * gradient[j]
+    if square == 0:
+        return
+    total = sums[row] + square / np.float32(d)
+    sums[row] = total
+    step = rate / (np.sqrt(total) + _EPSILON)
+    for j in range(d):
+        rows[row, j] -= step * gradient[j]
+
+
 @variant(STEP_ROWS)
-def step_rows(rows, sums, ids, gradient, first, last, shared, rate):
-    """Row-wise Adagrad on rows (n, d), sums (n,), for the uses [first, last) that stand for their id.
-    Equation 40.
+def step_rows(rows, sums, features, links, ids, gradient, first, last, shared, rate):
+    """A step of every row (m, d) for the use of [first, last) that stands for its id. Equation 40."""
+    for use in range(first, last):
+        if not shared[use]:
+            _step_row(rows, sums, ids[use], gradient[use], rate)
+
+
+@variant(STEP_ROWS)
+def step_features(rows, sums, features, links, ids, gradient, first, last, shared, rate):
+    """A step of every feature's row (m, d) that an entity of the uses [first, last) has. Equations 8, 40.
+
+    The gradient of a use that stands for its entity is divided by the number of its features, in place.
     """
-    d = gradient.shape[1]
+    taken = _link_features(features, links, ids, gradient, first, last, shared)
+    for i in range(taken):
+        place = links.places[i]
+        for j in range(len(links.total)):
+            links.total[j] = 0
+        pair = links.table[place, 1]
+        while pair != -1:
+            use = links.pairs[pair, 0]
+            for j in range(len(links.total)):
+                links.total[j] += gradient[use, j]
+            pair = links.pairs[pair, 1]
+        _step_row(rows, sums, links.table[place, 0], links.total, rate)
+        links.table[place, 0] = -1
+
+
+@inner_kernel
+def _link_features(features, links, ids, gradient, first, last, shared):
+    """Chain the uses that have a feature in common; how many features there are."""
+    mask = links.table.shape[0] - 1
+    pairs, taken = 0, 0
     for use in range(first, last):
         if shared[use]:
             continue
-        square = np.float32(0)
-        for j in range(d):
-            square += gradient[use, j] * gradient[use, j]
-        if square == 0:
-            continue
-        row = ids[use]
-        total = sums[row] + square / np.float32(d)
-        sums[row] = total
-        step = rate / (np.sqrt(total) + _EPSILON)
-        for j in range(d):
-            rows[row, j] -= step * gradient[use, j]
+        start, stop = features.offsets[ids[use]], features.offsets[ids[use] + 1]
+        share = np.float32(1) / np.float32(max(1, stop - start))
+        for j in range(gradient.shape[1]):
+            gradient[use, j] *= share
+        for k in range(start, stop):
+            feature = features.ids[k]
+            place = _hash(feature) & mask
+            while links.table[place, 0] != -1 and links.table[place, 0] != feature:
+                place = (place + 1) & mask
+            if links.table[place, 0] == -1:
+                links.table[place, 0] = feature
+                links.table[place, 1] = -1
+                links.places[taken] = place
+                taken += 1
+            links.pairs[pairs, 0] = use
+            links.pairs[pairs, 1] = links.table[place, 1]
+            links.table[place, 1] = pairs
+            pairs += 1
+    return taken
 
 
 @variant(STEP_PARAMETERS)
@@ -91,3 +163,20 @@ def step_common(common, sums, gradient, first, last, rate):
             total += gradient[i, j]
         sums[j] += total * total
         common[j] -= rate * total / (np.sqrt(sums[j]) + _EPSILON)
+
+
+def allocate_links(pairs: int, features: int, dimension: int) -> Links:
+    """Room for so many pairs of an entity and a feature, of so many features at most."""
+    distinct = min(pairs, features)
+    return Links(
+        np.zeros((pairs, 2), np.int64),
+        np.full((1 << (2 * distinct).bit_length(), 2), -1, np.int64),
+        np.zeros(distinct, np.int64),
+        np.zeros(dimension, np.float32),
+    )
+
+
+def most_pairs(features: FeatureLists, entities: int) -> int:
+    """Return how many features so many distinct entities may have together."""
+    counts = np.sort(np.diff(features.offsets))
+    return int(counts[max(0, len(counts) - entities) :].sum())

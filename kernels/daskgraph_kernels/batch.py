@@ -52,12 +52,14 @@ def _gather_blocks(functions, settings, tables, work, sizes):
     """
     heads = sizes.batch + sizes.head_extra
     uses = heads + sizes.batch + sizes.tail_extra
+    ids, rows, longest = work.ids, work.rows, settings.max_norm
     call_gather(
-        functions.gather, (tables.head, work.ids, 0, heads, tables.head_global, settings.max_norm, work.rows)
+        functions.gather_heads,
+        (tables.head, tables.head_features, ids, 0, heads, tables.head_global, longest, rows),
     )
     call_gather(
-        functions.gather,
-        (tables.tail, work.ids, heads, uses, tables.tail_global, settings.max_norm, work.rows),
+        functions.gather_tails,
+        (tables.tail, tables.tail_features, ids, heads, uses, tables.tail_global, longest, rows),
     )
     _drop(functions, settings, work, sizes, work.rows)
     whole = Block(work.prepared, work.norms, work.bias, work.gradient)

@@ -141,7 +141,21 @@ def step(functions, settings, tables, work, sizes, slots):
         functions.step_common, (tables.head_global, tables.head_global_sums, gradient, 0, end, relation_rate)
     )
     call_merge_repeats(functions.merge_repeats, (ids, gradient, work.hash_table, 0, end, merged))
-    call_step_rows(functions.step_rows, (tables.head, tables.head_sums, ids, gradient, 0, end, merged, rate))
+    call_step_rows(
+        functions.step_heads,
+        (
+            tables.head,
+            tables.head_sums,
+            tables.head_features,
+            work.links,
+            ids,
+            gradient,
+            0,
+            end,
+            merged,
+            rate,
+        ),
+    )
     if not settings.shared_table:
         call_step_common(
             functions.step_common,
@@ -149,5 +163,17 @@ def step(functions, settings, tables, work, sizes, slots):
         )
         call_merge_repeats(functions.merge_repeats, (ids, gradient, work.hash_table, heads, uses, merged))
         call_step_rows(
-            functions.step_rows, (tables.tail, tables.tail_sums, ids, gradient, heads, uses, merged, rate)
+            functions.step_tails,
+            (
+                tables.tail,
+                tables.tail_sums,
+                tables.tail_features,
+                work.links,
+                ids,
+                gradient,
+                heads,
+                uses,
+                merged,
+                rate,
+            ),
         )

@@ -6,13 +6,22 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
-from .adagrad import merge_repeats, step_common, step_parameters, step_rows
+from .adagrad import (
+    LINKS,
+    Links,
+    allocate_links,
+    merge_repeats,
+    most_pairs,
+    step_common,
+    step_parameters,
+    step_rows,
+)
 from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
 from .dropout import drop
 from .jit import Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
 from .negatives import ignore_positives
 from .regularizers import add_n3
-from .rows import gather
+from .rows import FEATURE_LISTS, NO_FEATURES, FeatureLists, gather
 
 Floats = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -31,13 +40,16 @@ class Functions(NamedTuple):
     scores_backward: Variant
     loss: Variant
     candidates: Variant  # draw_uniform or list_all
+    # gather_means and step_features where the side's type is featurised.
+    gather_heads: Variant = gather
+    gather_tails: Variant = gather
+    step_heads: Variant = step_rows
+    step_tails: Variant = step_rows
     # The same for every model: called by address, so that drivers compile quickly.
-    gather: Variant = gather
     drop: Variant = drop
     ignore_positives: Variant = ignore_positives
     regularizer: Variant = add_n3
     merge_repeats: Variant = merge_repeats
-    step_rows: Variant = step_rows
     step_parameters: Variant = step_parameters
     step_common: Variant = step_common
     take_bias: Variant = take_bias
@@ -79,7 +91,7 @@ class Settings(NamedTuple):
 
 class Tables(NamedTuple):
     """Everything a step reads and changes in place; head and tail arrays are the same objects where types
-    are.
+    are. Rows of a featurised type are its features'.
     """
 
     head: Floats  # (n, d)
@@ -97,6 +109,8 @@ class Tables(NamedTuple):
     tail_parameters: Floats  # (relations, s): the operators that act on tails
     tail_parameter_sums: Floats
     relation_weights: Floats  # (relations,)
+    head_features: FeatureLists = NO_FEATURES
+    tail_features: FeatureLists = NO_FEATURES
 
 
 class Batches(NamedTuple):
@@ -142,6 +156,7 @@ class Workspace(NamedTuple):
     hash_table: Integers  # (m, 2)
     merged: NDArray[np.bool_]  # (uses,)
     counters: NDArray[np.uint64]  # (2,): key and number of the batch, for what is drawn in it
+    links: Links
 
 
 class Sizes(NamedTuple):
@@ -171,20 +186,28 @@ SETTINGS = record(
     *[types.float32] * 2,
 )
 SIZES = record(Sizes, *[types.int64] * 3)
-TABLES = record(Tables, *[Matrix, Vector, Ranges, Vector, Vector] * 2, *[Matrix] * 4, Vector)
+TABLES = record(
+    Tables, *[Matrix, Vector, Ranges, Vector, Vector] * 2, *[Matrix] * 4, Vector, *[FEATURE_LISTS] * 2
+)
 WORKSPACE = record(
     Workspace,
     *[Ids, Matrix, Matrix, Vector, Vector, Matrix],
     *[Matrix, Vector, Vector, Matrix, Ids, Ids, Ids, Ids, Ids],
     *[Matrix, Matrix, Vector, Vector, Vector, Vector, Matrix, Matrix, Vector, Vector, Ranges, Flags],
-    Counters,
+    *[Counters, LINKS],
 )
 
 
 def allocate(
-    settings: Settings, reciprocal: bool, sizes: Sizes, dimension: int, parameter_size: int, relations: int
+    settings: Settings,
+    reciprocal: bool,
+    sizes: Sizes,
+    dimension: int,
+    parameter_size: int,
+    relations: int,
+    links: Links | None = None,
 ) -> Workspace:
-    """Arrays for batches of up to these sizes."""
+    """Arrays for batches of up to these sizes; `links` of featurised types from `links_for`."""
     batch, head_extra, tail_extra = sizes
     uses = 2 * batch + head_extra + tail_extra
     operated = 2 * batch if reciprocal else batch + tail_extra
@@ -226,4 +249,14 @@ def allocate(
         hash_table=np.zeros((1 << (2 * uses).bit_length(), 2), np.int64),
         merged=np.zeros(uses, np.bool_),
         counters=np.zeros(2, np.uint64),
+        links=allocate_links(0, 0, dimension) if links is None else links,
     )
+
+
+def links_for(settings: Settings, tables: Tables, sizes: Sizes) -> Links:
+    """Room for the features of all entities that a batch of up to these sizes may use."""
+    heads, tails = sizes.batch + sizes.head_extra, sizes.batch + sizes.tail_extra
+    if settings.shared_table:
+        heads, tails = heads + tails, 0
+    pairs = max(most_pairs(tables.head_features, heads), most_pairs(tables.tail_features, tails))
+    return allocate_links(pairs, max(len(tables.head), len(tables.tail)), tables.head.shape[1])

@@ -1,9 +1,18 @@
 import naive
 import numpy as np
 import pytest
-from kernel_examples import Floats, random_floats
+from kernel_examples import Floats, random_floats, random_lists
 
-from daskgraph_kernels.adagrad import merge_repeats, step_common, step_parameters, step_rows
+from daskgraph_kernels.adagrad import (
+    allocate_links,
+    merge_repeats,
+    most_pairs,
+    step_common,
+    step_features,
+    step_parameters,
+    step_rows,
+)
+from daskgraph_kernels.rows import NO_FEATURES, FeatureLists
 
 D, RATE = 5, 0.3
 
@@ -44,7 +53,9 @@ def test_merge_repeats__within_a_part() -> None:
 def step(ids: list[int], gradient: Floats, rows: Floats, sums: Floats) -> None:
     shared = np.zeros(len(ids), bool)
     merge_repeats(np.array(ids), gradient, hash_table(len(ids)), 0, len(ids), shared)
-    step_rows(rows, sums, np.array(ids), gradient, 0, len(ids), shared, np.float32(RATE))
+    links = allocate_links(0, 0, D)
+    uses = (np.array(ids), gradient, 0, len(ids), shared)
+    step_rows(rows, sums, NO_FEATURES, links, *uses, np.float32(RATE))
 
 
 def test_step_rows__repeated_rows_make_one_step_of_the_sum() -> None:
@@ -59,6 +70,37 @@ def test_step_rows__repeated_rows_make_one_step_of_the_sum() -> None:
     step(ids, gradient, rows, sums)
     np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(sums, expected_sums, rtol=1e-5)
+
+
+@pytest.mark.parametrize("features", [1, 4, 300])
+def test_step_features__one_step_of_all_uses_of_all_entities_that_have_it(features: int) -> None:
+    random = np.random.default_rng(7)
+    lists = random_lists(random, 60, features)
+    ids = random.integers(60, size=90)
+    gradient, rows = random_floats(random, 90, D), random_floats(random, features, D)
+    sums = random.uniform(0, 1, features).astype(np.float32)
+    expected, expected_sums = rows.astype(float), sums.astype(float)
+    totals = np.zeros((features, D))
+    for entity, own in zip(ids[10:80], gradient[10:80].astype(float), strict=True):
+        named = lists.ids[lists.offsets[entity] : lists.offsets[entity + 1]]
+        totals[named] += own / len(named)
+    for feature in np.flatnonzero(totals.any(axis=1)):
+        expected[feature], expected_sums[feature] = naive.adagrad_row(
+            expected[feature], expected_sums[feature], totals[feature], RATE
+        )
+    links = allocate_links(most_pairs(lists, 70), features, D)
+    shared = np.ones(90, bool)
+    merge_repeats(ids, gradient, hash_table(90), 10, 80, shared)
+    step_features(rows, sums, lists, links, ids, gradient, 10, 80, shared, np.float32(RATE))
+    np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(sums, expected_sums, rtol=1e-4)
+    assert (links.table[:, 0] == -1).all()
+
+
+def test_most_pairs() -> None:
+    lists = FeatureLists(np.cumsum([0, 2, 5, 1, 3]), np.zeros(11, np.int64))
+    assert [most_pairs(lists, entities) for entities in (0, 1, 2, 4, 99)] == [0, 5, 8, 11, 11]
+    assert most_pairs(NO_FEATURES, 5) == 0
 
 
 def test_step_rows__first_step_has_the_length_of_the_rate() -> None:

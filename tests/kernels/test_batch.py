@@ -6,7 +6,7 @@ from typing import Any
 import naive
 import numpy as np
 import pytest
-from kernel_examples import Example, Options, naive_values
+from kernel_examples import Example, Options, feature_lists, naive_values
 
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.losses import ADVERSARIAL, LOSSES
@@ -62,10 +62,14 @@ def shortened(example: Example, values: naive.Values, options: Options) -> naive
     """The rows of this batch no longer than max_norm: what is differentiated, as nothing flows back there."""
     heads = example.sizes.batch + example.sizes.head_extra
     ids, out = example.work.ids, dict(values)
+    lists = feature_lists(example.tables)
     used = {"head": ids if options.same_type else ids[:heads], "tail": ids[heads:]}
     for side in ("head", "tail"):
         if side in values:
-            out[side] = naive.shorten(values[side], used[side], options.max_norm)
+            rows = used[side]
+            if side in lists:
+                rows = np.concatenate([lists[side][entity] for entity in rows])
+            out[side] = naive.shorten(values[side], rows, options.max_norm)
     return out
 
 
@@ -124,6 +128,17 @@ def masked(options: Options) -> int:
 def test_batch__dropout(operator: str, reciprocal: bool) -> None:
     every = {**EVERY, "same_type": operator == "affine"}
     check(Options(operator, "squared_l2", "logistic", reciprocal, dropout=0.4, **every))
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize("featurized", [("head",), ("tail",), ("head", "tail")], ids="-".join)
+@pytest.mark.parametrize("number", range(5))
+def test_batch__featurised(number: int, featurized: tuple[str, ...], reciprocal: bool) -> None:
+    """With a plain type on the other side, with another featurised one, and with itself."""
+    operator, comparator = list(zip(OPERATORS, COMPARATORS, strict=False))[number]
+    mixture = {**MIXTURES[number], "same_type": featurized == ("head",) and number % 2 == 0}
+    options = Options(operator, comparator, "logistic", reciprocal, featurized=featurized, **mixture)
+    check(options.but(dropout=0.3 if number == 2 else 0.0))
 
 
 @pytest.mark.parametrize("comparator", COMPARATORS)

@@ -6,18 +6,29 @@ from typing import Any, NamedTuple
 import naive
 import numpy as np
 import pytest
-from kernel_examples import Options, full_sizes, make_functions, make_settings, make_workspace, random_floats
+from kernel_examples import (
+    Options,
+    full_sizes,
+    make_functions,
+    make_settings,
+    make_workspace,
+    random_floats,
+    random_lists,
+)
 from naive_trainer import NaiveTrainer
 
 from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import reciprocal, standard
+from daskgraph_kernels.dropout import drop
 from daskgraph_kernels.negatives import HEAD_SIDE, TAIL_SIDE
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
+from daskgraph_kernels.rows import NO_FEATURES
 from daskgraph_kernels.workspace import Batches, Tables, addresses
 
 D, RATE, RELATION_RATE = 4, 0.1, 0.05
 KEY = np.uint64(12345)
 COUNTS = {"person": 10, "book": 12, "genre": 7}
+FEATURES = 5
 # Only these rows are candidates: the others are not in memory.
 RANGES = {"person": [[0, 10]], "book": [[1, 5], [6, 12]], "genre": [[0, 7]]}
 
@@ -36,6 +47,7 @@ class World:
 
     relations: tuple[Kind, ...]
     options: Options
+    featurized: tuple[str, ...] = ()
 
     def groups(self) -> list[list[int]]:
         """Relations that share batches: those alike in reciprocal models, otherwise each by itself."""
@@ -69,6 +81,24 @@ WORLDS = {
         (Kind(*IS_OF, "diagonal"), Kind(*IS_OF, "diagonal"), Kind(*LIKES, "diagonal")),
         Options(comparator="squared_l2", loss="softmax", reciprocal=True, all_candidates=True),
     ),
+    "dropout": World(
+        (Kind(*WROTE, "linear"), Kind(*LIKES, "translation"), Kind(*IS_OF, "diagonal")),
+        Options(comparator="squared_l2", loss="softmax", dropout=0.4, regularization=0.01),
+    ),
+    "reciprocal, dropout": World(
+        (Kind(*LIKES, "complex_diagonal"), Kind(*WROTE, "affine"), Kind(*WROTE, "affine")),
+        Options(comparator="dot", loss="logistic", reciprocal=True, dropout=0.2, bias=True),
+    ),
+    "featurised beside plain, and with itself": World(
+        (Kind(*WROTE, "translation"), Kind(*LIKES, "diagonal"), Kind(*IS_OF, "linear")),
+        Options(comparator="cos", loss="ranking", weighted=True, max_norm=1.2, common=True),
+        ("person",),
+    ),
+    "featurised, reciprocal, all candidates, dropout": World(
+        (Kind(*WROTE, "diagonal"), Kind(*LIKES, "translation"), Kind(*IS_OF, "diagonal")),
+        Options(loss="logistic", reciprocal=True, all_candidates=True, dropout=0.3, bias=True),
+        ("person", "book"),
+    ),
 }
 
 
@@ -78,8 +108,12 @@ class Epoch:
     def __init__(self, world: World) -> None:
         self.world, self.options = world, world.options
         random = np.random.default_rng(17)
-        self.rows = {kind: random_floats(random, count, D) for kind, count in COUNTS.items()}
-        self.row_sums = {kind: np.zeros(count, np.float32) for kind, count in COUNTS.items()}
+        self.features = {kind: random_lists(random, COUNTS[kind], FEATURES) for kind in world.featurized}
+        self.rows = {
+            kind: random_floats(random, FEATURES if kind in self.features else count, D)
+            for kind, count in COUNTS.items()
+        }
+        self.row_sums = {kind: np.zeros(len(rows), np.float32) for kind, rows in self.rows.items()}
         size = D if self.options.common else 0
         self.common = {kind: random_floats(random, size, scale=0.2) for kind in COUNTS}
         self.common_sums = {kind: np.zeros_like(vector) for kind, vector in self.common.items()}
@@ -114,7 +148,10 @@ class Epoch:
 
     def options_of(self, group: int) -> Options:
         kind = self.world.relations[self.world.groups()[group][0]]
-        return self.options.but(operator=kind.operator, same_type=kind.head == kind.tail)
+        named = {"head": kind.head, "tail": kind.tail}
+        featurized = tuple(side for side, name in named.items() if name in self.features)
+        same_type = kind.head == kind.tail
+        return self.options.but(operator=kind.operator, same_type=same_type, featurized=featurized)
 
     def kinds(self, group: int) -> tuple[str, str]:
         kind = self.world.relations[self.world.groups()[group][0]]
@@ -127,7 +164,8 @@ class Epoch:
 
         head, tail = self.kinds(group)
         operators = self.head_parameters, self.head_sums, self.tail_parameters, self.tail_sums
-        return Tables._make((*side(head), *side(tail), *operators, self.weights))
+        features = [self.features.get(kind, NO_FEATURES) for kind in (head, tail)]
+        return Tables._make((*side(head), *side(tail), *operators, self.weights, *features))
 
     def train(self) -> list[tuple[float, float]]:
         """Train one epoch by the kernels; loss and penalty of every batch."""
@@ -151,6 +189,7 @@ class Epoch:
             RATE,
             RELATION_RATE,
             self.options.max_norm,
+            {kind: np.split(lists.ids, lists.offsets[1:-1]) for kind, lists in self.features.items()},
         )
 
     def naive_edges(self, group: int, turn: int) -> naive.Edges:
@@ -165,7 +204,7 @@ class Epoch:
             drawn = np.zeros(count if options.corrupt in ("both", name) else 0, np.int64)
             make_functions(options).candidates(KEY, turn, side, ranges, drawn)
             candidates.append(drawn)
-        return naive.Edges(
+        edges = naive.Edges(
             batches.head[part],
             batches.relation[part],
             batches.tail[part],
@@ -173,6 +212,17 @@ class Epoch:
             candidates[0],
             candidates[1],
         )
+        return edges._replace(kept=kept(edges, options.dropout, turn)) if options.dropout else edges
+
+
+def kept(edges: naive.Edges, share: float, turn: int) -> naive.Values:
+    """What dropout multiplies the rows of a batch with, by field."""
+    uses = ("head", "head_candidates", "tail", "tail_candidates")
+    counts = [len(getattr(edges, use)) for use in uses]
+    factors = np.ones((sum(counts), D), np.float32)
+    drop(np.array([KEY, turn], np.uint64), np.float32(share), len(factors), factors)
+    parts = np.split(factors.astype(float), np.cumsum(counts)[:-1])
+    return dict(zip(uses, parts, strict=True))
 
 
 @pytest.mark.parametrize("name", WORLDS)
