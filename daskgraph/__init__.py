@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         import_edges,
         open_graph,
         open_model,
+        restore,
         train,
     )
     from daskgraph.config import Config
@@ -35,6 +36,7 @@ __all__ = [
     "register_comparator",
     "register_loss",
     "register_operator",
+    "restore",
     "train",
 ]
 

@@ -258,6 +258,25 @@ def export(model: str, output: str) -> None:
 
 
 @main.command()
+@click.argument("model")
+@click.option(
+    "--snapshot", metavar="EPOCH|best", help="What to go back to  [default: the latest without damage]."
+)
+@output_options
+def restore(model: str, snapshot: str | None, as_json: bool) -> None:
+    """Put a snapshot of MODEL in place of what it is now; the next training goes on from there."""
+    from daskgraph import api, progress, tables
+
+    with progress.show() as callback:
+        restored = api.restore(model, snapshot, callback=callback)
+    found = {"model": str(restored.path), "epochs": restored.epochs}
+    if as_json:
+        tables.write_json(found)
+    else:
+        tables.write_table(("restored", "value"), tables.flat_rows(found))
+
+
+@main.command()
 @click.argument("path")
 @output_options
 def info(path: str, as_json: bool) -> None:

@@ -249,9 +249,41 @@ class DamagedStoreError(DaskgraphError):
     """The array or chunk."""
     reason: str
     """What is wrong with it."""
+    remedy: str = ""
+    """What to do."""
 
     def __str__(self) -> str:
-        return f"{self.path}: {self.part} is damaged: {self.reason}"
+        return f"{self.path}: {self.part} is damaged: {self.reason}{self.remedy and '; '}{self.remedy}"
+
+
+@dataclass(eq=False)
+class UnknownSnapshotError(DaskgraphError, KeyError):
+    """A snapshot that the model does not have."""
+
+    path: str
+    """The model's path."""
+    name: str
+    """The snapshot as given."""
+    known: tuple[str, ...]
+    """Snapshots there are."""
+
+    def __str__(self) -> str:
+        kept = f"it has: {', '.join(self.known)}" if self.known else "it has none (training.keep makes them)"
+        return f"{self.path} has no snapshot {self.name!r}; {kept}"
+
+
+@dataclass(eq=False)
+class NoWholeSnapshotError(DaskgraphError):
+    """A model that is to be restored has no snapshot without damage."""
+
+    path: str
+    """The model's path."""
+    tried: tuple[str, ...]
+    """Its snapshots, all damaged."""
+
+    def __str__(self) -> str:
+        kept = f"all are damaged: {', '.join(self.tried)}" if self.tried else "none was kept (training.keep)"
+        return f"{self.path} can not be restored: of its snapshots {kept}; train it anew"
 
 
 @dataclass(eq=False)

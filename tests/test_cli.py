@@ -38,7 +38,8 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Mock:
     mock.open_model.return_value.neighbors.return_value = ANSWERS
     mock.open_model.return_value.predict.return_value = ANSWERS
     mock.info.return_value = {"kind": "graph", "entities": {"user": 2000}}
-    for name in ("train", "import_edges", "evaluate", "open_model", "info"):
+    mock.restore.return_value.configure_mock(path=Path("m.zarr"), epochs=3)
+    for name in ("train", "import_edges", "evaluate", "open_model", "info", "restore"):
         monkeypatch.setattr(api, name, getattr(mock, name))
     return mock
 
@@ -164,6 +165,14 @@ def test_info(mocked: Mock) -> None:
     mocked.info.assert_called_with("g.zarr")
 
 
+def test_restore(mocked: Mock) -> None:
+    assert rows(run("restore", "m.zarr")) == [["restored", "value"], ["model", "m.zarr"], ["epochs", "3"]]
+    mocked.restore.assert_called_once_with("m.zarr", None, callback=ANY)
+    printed = run("restore", "m.zarr", "--snapshot", "3", "--json").stdout
+    assert json.loads(printed) == {"model": "m.zarr", "epochs": 3}
+    mocked.restore.assert_called_with("m.zarr", "3", callback=ANY)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -180,6 +189,7 @@ def test_info(mocked: Mock) -> None:
         ["predict", "m.zarr", "--relation", "likes"],
         ["predict", "m.zarr", "--head", "One", "--tail", "Two"],
         ["export", "m.zarr"],
+        ["restore"],
         [],
     ],
 )
@@ -256,6 +266,7 @@ def test_process__version() -> None:
         (["eval", "missing.zarr"], 1),
         (["neighbors", "missing.zarr", "One"], 1),
         (["export", "missing.zarr", "-o", "out.tsv"], 1),
+        (["restore", "missing.zarr"], 1),
         (["train", "missing.tsv"], 1),
         (["import", "missing.tsv", "-o", "g.zarr"], 1),
         (["train", "missing.tsv", "-s", "training.epochs=ten"], 2),

@@ -104,6 +104,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
         lambda a, b: a.summary["swaps"] > b.summary["swaps"],
     ),
     "training.seed": ({}, 0, 1, changes_vectors),
+    "training.keep": ({}, 0, 1, lambda a, b: [list(m.info()["snapshots"]) for m in (a, b)] == [[], ["2"]]),
     "evaluation.candidates": (
         {},
         "all",

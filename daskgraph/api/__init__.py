@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from daskgraph.api.handles import Graph, Model, evaluate_model
+from daskgraph.api.restoring import restore_model
 from daskgraph.api.training import Given, given_keys, train_source
 from daskgraph.config import merge
 from daskgraph.evaluation import Evaluation
@@ -23,6 +24,7 @@ __all__ = [
     "info",
     "open_graph",
     "open_model",
+    "restore",
     "train",
 ]
 
@@ -213,6 +215,34 @@ def open_model(path: str | Path) -> Model:
         The path holds no model store that this version reads.
     """
     return Model(ModelStore.open(path))
+
+
+def restore(
+    model: str | Path, snapshot: str | int | None = None, *, callback: Callback | None = None
+) -> Model:
+    """Put an earlier state of a model in place of what it is now; the next training goes on from there.
+
+    Parameters
+    ----------
+    model
+        The model store. `Model.info()["snapshots"]` tells what it keeps.
+    snapshot
+        An epoch, or "best"; None: the latest snapshot that is without damage.
+    callback
+        Told which snapshots are damaged.
+
+    Raises
+    ------
+    UnknownSnapshotError
+        The model has no such snapshot.
+    NoWholeSnapshotError, DamagedStoreError
+        All snapshots are damaged, or the one that was asked for is; the model is as it was.
+    StoreLockedError
+        A process is training the model.
+    """
+    store = ModelStore.open(model)
+    restore_model(store, None if snapshot is None else str(snapshot), callback or ignore)
+    return Model(store)
 
 
 def info(path: str | Path) -> dict[str, Any]:

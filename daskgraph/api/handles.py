@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.config import Config
+from daskgraph.errors import DamagedStoreError
 from daskgraph.evaluation import Evaluation, evaluate
 from daskgraph.events import Callback, ignore
 from daskgraph.export import export
@@ -198,6 +199,7 @@ class Model:
             },
             "epochs": self.epochs,
             "loss": history[-1]["loss"] if history else None,
+            "snapshots": {name: _outline(self.store, name) for name in self.store.snapshots.names()},
             "bytes": self.store.disk_bytes,
             "config": self.store.config,
         }
@@ -209,6 +211,17 @@ class Model:
         if name not in kinds:
             raise KeyError(f"entity types are {', '.join(kinds)}; {name!r} is none of them")
         return str(name)
+
+
+def _outline(store: ModelStore, name: str) -> dict[str, Any]:
+    """Return what a snapshot holds, in a few words."""
+    path = store.snapshots.path(name)
+    try:
+        last = ModelStore.open(path).history[-1]
+    except DamagedStoreError as error:
+        return {"path": str(path), "damage": str(error)}
+    outline = {"path": str(path), "epoch": last["epoch"], "loss": last["loss"]}
+    return outline | ({"mrr": last["evaluation"]["mrr"]} if "evaluation" in last else {})
 
 
 def evaluate_model(

@@ -144,6 +144,8 @@ class TrainingConfig(Section):
     """Where all random numbers start."""
     checkpoint: Annotated[str | float, AfterValidator(_duration)] = "60s"
     """At most so much training is lost, whatever happens: then it is committed."""
+    keep: Count = 0
+    """So many of the last epochs are kept as snapshots, within the model; 0: none."""
 
     @property
     def memory_bytes(self) -> int | None:

@@ -18,6 +18,7 @@ from daskgraph.events import (
     TrainingFinished,
     TrainingStarted,
 )
+from daskgraph.executors.keeping import Keeper
 from daskgraph.model import Model
 from daskgraph.schedule import (
     Commit,
@@ -110,6 +111,7 @@ class _Run:
         capacity = partitions_held(model, graph)
         buffer = Buffer(store, graph, model, capacity)
         self.worker = Worker(graph, model, self.parameters, buffer, self.threads, progress.block)
+        self.keeper = Keeper(store, self.config)
         training = self.config.training
         self.schedule = Schedule(
             progress,
@@ -118,7 +120,7 @@ class _Run:
             order="beta" if training.bucket_order == "auto" else training.bucket_order,
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
-            every_epoch=not buffer.holds_all,
+            every_epoch=not buffer.holds_all or self.keeper.every_epoch,
         )
         self.started = time.perf_counter()
         self.trained = 0
@@ -126,6 +128,7 @@ class _Run:
         self.entries: list[dict[str, Any]] = []
 
     def train(self) -> dict[str, Any]:
+        self.keeper.keep()
         resumed_from = self.first if self.store.progress else None
         if self.first < self.config.training.epochs:
             self.callback(self._started())
@@ -204,6 +207,7 @@ class _Run:
         self.store.commit(self.worker.stage(), progress.to_dict(), self.entries)
         self.worker.buffer.committed()
         self.entries = []
+        self.keeper.keep()
         seconds = time.perf_counter() - started
         self.worker.spent.waiting += seconds
         self.callback(Committed(progress.epoch, seconds))

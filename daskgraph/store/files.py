@@ -84,6 +84,12 @@ def read_group(folder: Path) -> dict[str, Any]:
     return attributes if isinstance(attributes, dict) else {}
 
 
+def disk_bytes(folder: Path) -> int:
+    """Return what the files of a folder take on the disk; one with several names counts once."""
+    found = (file.stat() for file in folder.rglob("*") if file.is_file())
+    return sum({(status.st_dev, status.st_ino): status.st_size for status in found}.values())
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder or file, if there is one; a folder disappears under its name first."""
     if not path.is_dir() or path.is_symlink():

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from daskgraph.errors import UnknownSplitError
 from daskgraph.graph import Edges, GraphSchema
+from daskgraph.store.files import disk_bytes
 from daskgraph.store.format import GRAPH, read_header
 from daskgraph.store.names import Names
 from daskgraph.store.zarr_arrays import StoredArray
@@ -80,7 +81,7 @@ class GraphStore:
     @cached_property
     def disk_bytes(self) -> int:
         """Size of the store on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return disk_bytes(self.path)
 
     def bucket_offsets(self, split: str) -> npt.NDArray[np.int64]:
         """Return where each bucket begins: bucket (i, j) is the edges offsets[i * P + j] to the next.
@@ -161,5 +162,7 @@ class GraphStore:
 
     def _array(self, name: str) -> StoredArray:
         if name not in self._arrays:
-            self._arrays[name] = StoredArray(self.path.joinpath(*name.split("/")))
+            self._arrays[name] = StoredArray(
+                self.path.joinpath(*name.split("/")), remedy=lambda: "import it again"
+            )
         return self._arrays[name]

@@ -11,13 +11,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.errors import AlreadyExistsError, GraphNotFoundError, NotAStoreError, OtherGraphError
+from daskgraph.errors import (
+    AlreadyExistsError,
+    DamagedStoreError,
+    GraphNotFoundError,
+    NotAStoreError,
+    OtherGraphError,
+)
 from daskgraph.graph import GraphSchema
 from daskgraph.store import staging as stage
-from daskgraph.store.files import read_group, whole, write_group
+from daskgraph.store.files import disk_bytes, read_group, whole, write_group, writing
 from daskgraph.store.format import MODEL, header, read_header
 from daskgraph.store.graph_store import GraphStore
 from daskgraph.store.lock import Lock
+from daskgraph.store.snapshots import Snapshots, adopt, verify
 from daskgraph.store.staging import RECORD, Staging
 from daskgraph.store.zarr_arrays import StoredArray, chunk_rows, create_array
 
@@ -141,8 +148,13 @@ class ModelStore:
 
     @property
     def disk_bytes(self) -> int:
-        """Size of the store on disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        """Size of the store on disk; what snapshots share counts once."""
+        return disk_bytes(self.path)
+
+    @cached_property
+    def snapshots(self) -> Snapshots:
+        """Its earlier states that are kept."""
+        return Snapshots(self.path)
 
     def set_config(self, config: Mapping[str, Any]) -> None:
         """Replace the stored config, in one step."""
@@ -262,8 +274,58 @@ class ModelStore:
         staging.seal({"progress": dict(progress), "history": history})
         stage.apply(self.path, staging.folder)
 
+    def is_kept_as(self, name: str) -> bool:
+        """Tell whether the snapshot of that name is the model as of its last commit."""
+        if name not in self.snapshots.names():
+            return False
+        return ModelStore.open(self.snapshots.path(name))._record() == self._record()
+
+    def restore(
+        self,
+        name: str,
+        progress: Mapping[str, Any] | None = None,
+        history: Sequence[Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Make the arrays of a snapshot those of the model again: all or nothing; the lock is held.
+
+        Parameters
+        ----------
+        name
+            The snapshot.
+        progress, history
+            What is recorded with them; the snapshot's own record by default.
+
+        Raises
+        ------
+        UnknownSnapshotError
+            There is no such snapshot.
+        DamagedStoreError
+            The snapshot is damaged itself; the model is as it was.
+        """
+        snapshot = ModelStore.open(self.snapshots.path(name))
+        verify(snapshot.path)
+        record = {
+            "progress": snapshot.progress if progress is None else dict(progress),
+            "history": snapshot.history if history is None else [dict(entry) for entry in history],
+        }
+        staging = self.staging("restored")
+        with writing(self.path):
+            adopt(snapshot.path, self.path, staging.folder)
+        staging.seal(record)
+        stage.apply(self.path, staging.folder)
+
     def _record(self) -> dict[str, Any]:
-        return read_group(self.path / RECORD)
+        try:
+            return read_group(self.path / RECORD)
+        except (FileNotFoundError, ValueError) as error:
+            reason = "its metadata is missing or no Zarr"
+            raise DamagedStoreError(str(self.path), RECORD, reason, self._remedy()) from error
+
+    def _remedy(self) -> str:
+        kept = self.snapshots.names()
+        if not kept:
+            return "no snapshot of it is kept (training.keep), train it anew"
+        return f"`daskgraph restore {self.path}` goes back to one of its snapshots {', '.join(kept)}"
 
     def _is_written(self, name: str) -> bool:
         array = self._array(name)
@@ -271,7 +333,7 @@ class ModelStore:
 
     def _array(self, name: str) -> StoredArray:
         if name not in self._arrays:
-            self._arrays[name] = StoredArray(self.path.joinpath(*name.split("/")))
+            self._arrays[name] = StoredArray(self.path.joinpath(*name.split("/")), remedy=self._remedy)
         return self._arrays[name]
 
 

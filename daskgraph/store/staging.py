@@ -33,6 +33,7 @@ from daskgraph.store.files import (
     writing,
 )
 from daskgraph.store.lock import NAME as LOCK
+from daskgraph.store.snapshots import ASIDE
 from daskgraph.store.zarr_arrays import StoredArray
 
 RECORD = "progress"
@@ -50,7 +51,7 @@ class Staging:
     """
 
     def __init__(self, root: Path, lease: str) -> None:
-        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", lease) or lease.startswith(LOCK):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", lease) or lease.startswith((LOCK, ASIDE)):
             raise ValueError(
                 f"a lease is named by letters, digits, dots, dashes and underscores, not {lease!r}"
             )
@@ -181,12 +182,12 @@ def apply(root: Path, lease: Path) -> None:
 
 
 def sweep(root: Path) -> None:
-    """Finish what was sealed before its process died, and remove all else that is staged."""
+    """Finish what was sealed before its process died, and remove all else that is there."""
     with writing(root):
         for lease in sorted((root / "staging").iterdir()):
             if lease.name in (LOCK, METADATA):
                 continue
-            if (lease / RECORD / METADATA).exists():
+            if (lease / RECORD / METADATA).exists() and not lease.name.startswith(ASIDE):
                 apply(root, lease)
             else:
                 remove_tree(lease)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -69,6 +69,8 @@ class StoredArray:
         The array's folder.
     mode
         "r+" where it is to be written.
+    remedy
+        Asked, when the array is damaged, what to do.
 
     Raises
     ------
@@ -76,13 +78,14 @@ class StoredArray:
         The folder is missing or no array.
     """
 
-    def __init__(self, folder: Path, mode: Literal["r", "r+"] = "r") -> None:
+    def __init__(self, folder: Path, mode: Literal["r", "r+"] = "r", remedy: Callable[[], str] = str) -> None:
         self.folder = folder
+        self._remedy = remedy
         try:
             self.zarr: Array = zarr.open_array(folder, mode=mode, config={"write_empty_chunks": True})
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = "its metadata is missing or no Zarr"
-            raise DamagedStoreError(str(folder.parent), folder.name, reason) from error
+            raise DamagedStoreError(str(folder.parent), folder.name, reason, remedy()) from error
 
     def __len__(self) -> int:
         return int(self.zarr.shape[0])
@@ -120,14 +123,14 @@ class StoredArray:
         for path in self.chunk_paths(start, stop):
             # Zarr reads a missing chunk as fill values.
             if not path.exists():
-                raise DamagedStoreError(str(self.folder), path.name, "it is missing")
+                raise self._damaged(path.name, "it is missing")
         first, last = self._whole_chunks(start, stop) if self._is_plain else (stop, stop)
         self._read_part(start, first, out[: first - start])
         for path, rows in self._chunks_of(first, out[first - start : last - start]):
             try:
                 read_chunk(path, rows)
             except ValueError as error:
-                raise DamagedStoreError(str(self.folder), path.name, str(error)) from error
+                raise self._damaged(path.name, str(error)) from error
         self._read_part(last, stop, out[last - start :])
         return out
 
@@ -161,7 +164,10 @@ class StoredArray:
         try:
             self._select(start, stop, out)
         except (ValueError, RuntimeError) as error:
-            raise DamagedStoreError(str(self.folder), self._bad_chunk(start, stop), _reason(error)) from error
+            raise self._damaged(self._bad_chunk(start, stop), _reason(error)) from error
+
+    def _damaged(self, chunk: str, reason: str) -> DamagedStoreError:
+        return DamagedStoreError(str(self.folder), chunk, reason, self._remedy())
 
     def _select(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
         selection = (slice(start, stop), *(slice(None) for _ in self.shape[1:]))
