@@ -40,6 +40,34 @@ class Case:
             "training": {"batch_size": self.in_batch, "learning_rate": self.learning_rate, **training},
         }
 
+    def config_of_pbg(self, folder: str, epochs: int, workers: int) -> dict[str, Any]:
+        """The same for PBG: batches of 1,000 edges in chunks; reciprocal relations are one to it."""
+        relation = {"lhs": "entity", "rhs": "entity", "operator": self.operator}
+        count = 1 if self.reciprocal else self.relations
+        return {
+            "entity_path": folder,
+            "edge_paths": [f"{folder}/train"],
+            "checkpoint_path": f"{folder}/checkpoint",
+            "entities": {"entity": {"num_partitions": 1}},
+            "relations": [{"name": str(number), **relation} for number in range(count)],
+            "dynamic_relations": self.reciprocal,
+            "dimension": self.dimension,
+            "init_scale": self.init_scale,
+            "global_emb": False,
+            "comparator": self.comparator,
+            "loss_fn": self.loss,
+            "margin": self.margin,
+            "num_epochs": epochs,
+            "batch_size": 1000,
+            "num_batch_negs": self.in_batch,
+            "num_uniform_negs": self.uniform,
+            "lr": self.learning_rate,
+            "eval_fraction": 0.0,
+            "workers": workers,
+            # It would let all workers but one sleep through the first seconds of the first epoch.
+            "hogwild_delay": 0.0,
+        }
+
     @property
     def products(self) -> list[tuple[int, int, int]]:
         """Shapes (m, n, k) of the matrix products that a whole batch can not do without.
@@ -77,7 +105,7 @@ CASES = {
         uniform=1000,
         reciprocal=True,
     ),
-    "c": Case("none, dot, logistic", 2_000_000, 1, 2_000_000, 128, "none", "dot", "logistic"),
+    "c": Case("none, dot, logistic", 2_000_000, 1, 4_000_000, 128, "none", "dot", "logistic"),
     "d1": Case("linear, dot, softmax", 100_000, 1, 2_000_000, 64, "linear", "dot", "softmax"),
     "d2": Case("none, l2, ranking", 100_000, 1, 2_000_000, 100, "none", "l2", "ranking"),
 }

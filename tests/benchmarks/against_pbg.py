@@ -1,0 +1,234 @@
+"""Train the same edges with daskgraph and with PyTorch-BigGraph, and compare speed and quality.
+
+    python tests/benchmarks/against_pbg.py [--cases a b c d1 d2] [--fb15k FOLDER] [--pairs 5] [--record]
+
+The first run makes an environment for PBG from the package index. Cases stand in `cases.py`: both sides have
+the same edges, dimension, operator, comparator, loss, learning rate, candidates per edge, and number of
+threads (of workers, in PBG's words).
+
+What is timed: both train in processes of their own, which are there all the time, one waiting while the other
+works. One epoch each warms up: compiling, importing and first touches of memory are in nobody's time. Then
+follow the pairs: an epoch of daskgraph, an epoch of PBG. Seconds are by the clock on the wall, of reading the
+epoch's edges, shuffling them and training them: `EpochFinished.seconds` here; "Processed ... in ... s" and
+its "io" there. Left out on both sides: starting, importing the graph, writing the model. Beside it stands the
+ratio of processor times, which other work on the machine hardly changes; writing the model is in them.
+
+Share of the machine: operations in the products that a batch can not do without (`Case.products`), over what
+large square products of the same BLAS reach on as many threads, measured after every pair.
+
+Quality: after the same epochs both models rank the held-out edges by one evaluator, daskgraph's: filtered,
+both sides, against all entities (100,000 drawn ones in c). Drawn graphs have communities (`graphs.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pbg_environment
+from cases import CASES, Case
+from graphs import NumberedGraph, draw_communities, read_triples
+from pbg_model import read_pbg
+from records import machine, record
+from sgemm import peak
+
+import daskgraph
+from daskgraph.config import Config
+from daskgraph.evaluation import evaluate
+from daskgraph.model import Model
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.vectors import Vectors
+
+HERE = Path(__file__).parent
+HELD_OUT = 20_000
+DRAWN_CANDIDATES = 100_000
+LARGE = 1_000_000
+
+
+class Epoch(NamedTuple):
+    """What an epoch came to."""
+
+    rate: float
+    """Edges a second."""
+
+    processor_seconds: float
+    """Time of all threads and workers together."""
+
+
+class Side:
+    """A process that trains one epoch when told to."""
+
+    def __init__(self, python: str | Path, script: str, folder: Path, log: str) -> None:
+        self._log = folder / log
+        with self._log.open("w") as log_file:
+            self._process = subprocess.Popen(
+                [str(python), str(HERE / script), str(folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log_file,
+                text=True,
+            )
+
+    def __enter__(self) -> Side:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def do(self, command: str) -> dict[str, float]:
+        """Have one command done; what it answers."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"no answer to {command!r}:\n{self._log.read_text()[-2000:]}")
+        return dict(json.loads(line))
+
+    def epoch(self) -> Epoch:
+        """Train an epoch."""
+        done = self.do("epoch")
+        return Epoch(done["edges"] / done["seconds"], done["processor_seconds"])
+
+
+def prepare(folder: Path, case: Case, graph: NumberedGraph, epochs: int, threads: int) -> None:
+    """Write what both sides need into a folder."""
+    for split, edges in graph.splits.items():
+        np.save(folder / f"{split}.npy", edges)
+    others = {split: graph.frame(split) for split in graph.splits if split != "train"}
+    daskgraph.import_edges(graph.frame("train"), folder / "graph.zarr", **others)
+    config = case.config(epochs=epochs, threads=threads, checkpoint="1h")
+    (folder / "own.json").write_text(json.dumps(config))
+    other = case.config_of_pbg(str(folder), epochs, threads)
+    job = {"entities": graph.entities, "relations": graph.relations, "config": other}
+    (folder / "pbg.json").write_text(json.dumps(job))
+
+
+class Pair(NamedTuple):
+    """An epoch of each, one after the other."""
+
+    own: Epoch
+    pbg: Epoch
+    peak: float
+    """Operations a second of large products, right after."""
+
+
+def train_in_turn(own: Side, pbg: Side, pairs: int, threads: int) -> list[Pair]:
+    """Train an epoch each to warm up, then pairs."""
+    own.epoch()
+    pbg.epoch()
+    found = []
+    for number in range(pairs):
+        found.append(Pair(own.epoch(), pbg.epoch(), peak(threads)))
+        rates = found[-1].own.rate, found[-1].pbg.rate
+        say(f"pair {number + 1}: {rates[0]:,.0f} edges/s, PBG {rates[1]:,.0f}: {rates[0] / rates[1]:.1f} ×")
+    return found
+
+
+def judge(folder: Path, case: Case, threads: int) -> dict[str, float]:
+    """Rank the held-out edges by both models; their MRRs."""
+    graph = GraphStore.open(folder / "graph.zarr")
+    store = ModelStore.open(folder / "own.model.zarr")
+    model = Model(Config.from_dict(store.config), graph.schema)
+    candidates = DRAWN_CANDIDATES if case.entities > LARGE else "all"
+    models: dict[str, ModelStore | Vectors] = {"own": store, "pbg": read_pbg(folder / "pbg", model, graph)}
+    return {
+        name: evaluate(source, graph, "test", candidates=candidates, threads=threads).mrr
+        for name, source in models.items()
+    }
+
+
+def compare(name: str, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    """Measure one case."""
+    case, threads = CASES[name], chosen.threads
+    say(f"{name}: {case.title}")
+    graph = graph_of(case, name, chosen.fb15k)
+    prepare(folder, case, graph, chosen.pairs + 1, threads)
+    del graph
+    python = pbg_environment.python_of_pbg(chosen.environment)
+    with (
+        Side(sys.executable, "own_worker.py", folder, "own.log") as own,
+        Side(python, "pbg_worker.py", folder, "pbg.log") as pbg,
+    ):
+        pairs = train_in_turn(own, pbg, chosen.pairs, threads)
+        own.do("save")
+        pbg.do("save")
+    flops = case.flops / case.in_batch
+    return {
+        "title": f"{case.title}, d = {case.dimension}, {case.in_batch} + {case.uniform}",
+        "entities": case.entities,
+        "edges": case.edges,
+        "epochs": chosen.pairs + 1,
+        "threads": threads,
+        "own": [pair.own.rate for pair in pairs],
+        "pbg": [pair.pbg.rate for pair in pairs],
+        "ratios": [pair.own.rate / pair.pbg.rate for pair in pairs],
+        "processor_ratios": [pair.pbg.processor_seconds / pair.own.processor_seconds for pair in pairs],
+        "peaks": [pair.peak for pair in pairs],
+        "shares": [flops * pair.own.rate / pair.peak for pair in pairs],
+        "mrr": judge(folder, case, threads),
+    }
+
+
+def graph_of(case: Case, name: str, fb15k: Path | None) -> NumberedGraph:
+    """Return the case's edges."""
+    if name == "b":
+        assert fb15k is not None
+        return read_triples(fb15k)
+    return draw_communities(case.entities, case.relations, case.edges, HELD_OUT)
+
+
+def summary(name: str, result: dict[str, Any]) -> str:
+    """Return one line that says it all."""
+    keys = ("own", "pbg", "ratios", "processor_ratios", "shares")
+    own, pbg, ratio, processor, share = (statistics.median(result[key]) for key in keys)
+    spread = f"{min(result['ratios']):.1f} to {max(result['ratios']):.1f}"
+    mrr = result["mrr"]
+    return (
+        f"{name}: {own:,.0f} edges/s, PBG {pbg:,.0f}: {ratio:.1f} × ({spread}), {processor:.1f} × "
+        f"in processor time, {share:.2f} of the machine; MRR {mrr['own']:.4f}, PBG {mrr['pbg']:.4f}"
+    )
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    """Measure the chosen cases, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument(
+        "--fb15k", type=Path, help="folder of FB15k's train, valid and test.tsv.gz, for case b"
+    )
+    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--environment", type=Path, default=pbg_environment.default_folder())
+    parser.add_argument("--scratch", type=Path, help="folder for graphs and models; default: the system's")
+    parser.add_argument("--record", action="store_true", help="keep the figures for docs/benchmarks.md")
+    chosen = parser.parse_args()
+    for name in chosen.cases:
+        if name == "b" and chosen.fb15k is None:
+            say("b: left out, for it needs --fb15k FOLDER")
+            continue
+        with tempfile.TemporaryDirectory(dir=chosen.scratch) as folder:
+            result = compare(name, Path(folder), chosen)
+        sys.stdout.write(summary(name, result) + "\n")
+        sys.stdout.flush()
+        if chosen.record:
+            record(f"pbg-{name}", result | {"machine": machine()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Measured figures, kept as JSON for docs/benchmarks.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "measured"
+
+
+def machine() -> dict[str, Any]:
+    """Return what figures depend on beside the code."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)),
+        "load": os.getloadavg()[1],
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "scipy", "numba")},
+    }
+
+
+def record(name: str, result: dict[str, Any]) -> None:
+    """Keep a result under a name, in the place of what was measured before."""
+    FOLDER.mkdir(exist_ok=True)
+    text = json.dumps(result, indent=1, default=float)
+    (FOLDER / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def recorded(name: str) -> dict[str, Any]:
+    """Return the result kept under a name."""
+    return dict(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def _processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
