@@ -105,6 +105,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     ),
     "training.seed": ({}, 0, 1, changes_vectors),
     "training.keep": ({}, 0, 1, lambda a, b: [list(m.info()["snapshots"]) for m in (a, b)] == [[], ["2"]]),
+    "evaluation.patience": (
+        {"evaluation": {"every": 1}, "training": {"epochs": 4, "learning_rate": 1e-12}},
+        0,
+        2,
+        lambda a, b: (a.epochs, b.epochs) == (4, 3),
+    ),
     "evaluation.candidates": (
         {},
         "all",

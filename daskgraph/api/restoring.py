@@ -20,7 +20,7 @@ def restore_model(store: ModelStore, name: str | None, callback: Callback) -> No
 
 
 def _restore_latest(store: ModelStore, names: Sequence[str], callback: Callback) -> str:
-    for name in sorted(names, key=lambda name: _epoch_of(store, name), reverse=True):
+    for name in sorted(names, key=lambda name: store.snapshots.epoch(name) or 0, reverse=True):
         try:
             store.restore(name)
         except DamagedStoreError as error:
@@ -28,10 +28,3 @@ def _restore_latest(store: ModelStore, names: Sequence[str], callback: Callback)
         else:
             return name
     raise NoWholeSnapshotError(str(store.path), tuple(names))
-
-
-def _epoch_of(store: ModelStore, name: str) -> int:
-    try:
-        return int(ModelStore.open(store.snapshots.path(name)).progress["epoch"])
-    except DamagedStoreError:
-        return -1

@@ -15,11 +15,12 @@ from daskgraph.api.sources import (
     open_source,
 )
 from daskgraph.config import Config, load, merge
-from daskgraph.errors import FixedKeyError, OtherGraphError
+from daskgraph.errors import ConfigValueError, FixedKeyError, OtherGraphError
 from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
 from daskgraph.executors import train_inline
 from daskgraph.model import Model
+from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
 
@@ -77,6 +78,7 @@ def _open(
     stored = Config.from_dict(store.config)
     config = merge(store.config, given)
     check_fixed(stored, config)
+    _check_patience(config, graph)
     if config != stored:
         store.set_config(config.to_dict())
     return store, graph
@@ -100,11 +102,18 @@ def check_fixed(stored: Config, config: Config) -> None:
         raise FixedKeyError(section, before, after)
 
 
+def _check_patience(config: Config, graph: GraphStore) -> None:
+    if config.evaluation.patience and not graph.splits.get("valid"):
+        allowed = f"goes by valid edges, and {graph.path} has none; import it with --valid, or leave it at 0"
+        raise ConfigValueError("evaluation.patience", config.evaluation.patience, allowed)
+
+
 def _create(target: Path, config: Config, graph: GraphStore) -> ModelStore:
     wanted = config.graph.partitions
     if wanted not in ("auto", graph.schema.partitions):
         reimport = f"import again with -s graph.partitions={wanted}"
         raise FixedKeyError(f"graph.partitions ({reimport})", graph.schema.partitions, wanted)
+    _check_patience(config, graph)
     shapes = Model(config, graph.schema).stored_shapes()
     return ModelStore.create(target, config.to_dict(), graph, shapes)
 
@@ -122,22 +131,33 @@ def _removed_if_nothing_came_of_it(store: ModelStore) -> Iterator[None]:
 
 def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str, Any]:
     model = Model(Config.from_dict(store.config), graph.schema)
-    epochs = model.config.training.epochs
 
     def judge(source: ModelStore | Vectors) -> dict[str, Any]:
         return _evaluate(source, graph, model, callback)
 
     with store.lock():
         store.sweep()
-        trained = int(store.progress.get("epoch", 0))
-        finished = trained >= epochs
-        if finished:
-            reason = f"it has had {trained} epochs; give more training.epochs to go on"
-            callback(Notice(f"{store.path} is finished: {reason}"))
+        finished = _is_finished(store, model.config, callback)
         summary = train_inline(store, graph, model, callback, judge if graph.splits.get("valid") else None)
     if graph.splits.get("valid") and not finished:
-        summary["evaluation"] = judge(store)
+        held = summary.get("best_epoch", store.progress["epoch"])
+        known = {entry["epoch"]: entry.get("evaluation") for entry in store.history}
+        summary["evaluation"] = known.get(held) or judge(store)
     return summary
+
+
+def _is_finished(store: ModelStore, config: Config, callback: Callback) -> bool:
+    """Tell whether nothing is left to train, and say so."""
+    trained, history = int(store.progress.get("epoch", 0)), store.history
+    if is_over(history, config.training.epochs, config.evaluation.patience):
+        way_on = "more training.epochs or evaluation.patience"
+        reason = f"it stopped after epoch {trained}, for epoch {best_epoch(history)} was the best"
+    elif trained >= config.training.epochs:
+        reason, way_on = f"it has had {trained} epochs", "more training.epochs"
+    else:
+        return False
+    callback(Notice(f"{store.path} is finished: {reason}; give {way_on} to go on"))
+    return True
 
 
 def _evaluate(

@@ -32,6 +32,7 @@ def check(config: Config) -> None:
     _check_dimensions(config)
     _check_candidates(config)
     _check_temperature(config)
+    _check_patience(config)
 
 
 def _check_variants(config: Config) -> None:
@@ -101,6 +102,12 @@ def _check_temperature(config: Config) -> None:
     if config.loss.function == "softmax" and config.loss.adversarial_temperature:
         allowed = "has no place in softmax, which weighs candidates by their scores already; leave it at 0"
         raise ConfigValueError("loss.adversarial_temperature", config.loss.adversarial_temperature, allowed)
+
+
+def _check_patience(config: Config) -> None:
+    if config.evaluation.patience and not config.evaluation.every:
+        allowed = "counts evaluations, and there are none while evaluation.every is 0; set that too"
+        raise ConfigValueError("evaluation.patience", config.evaluation.patience, allowed)
 
 
 def _relations(config: Config) -> Iterator[tuple[str, RelationConfig]]:

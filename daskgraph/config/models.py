@@ -165,6 +165,8 @@ class EvaluationConfig(Section):
     """Epochs between evaluations on the valid split; 0: none before the end."""
     candidates: Literal["all"] | Positive = "all"
     """Entities an edge is ranked against: all, or so many sampled ones."""
+    patience: Count = 0
+    """After so many evaluations without a better filtered MRR training stops, with the best epoch; 0: off."""
 
 
 class Config(Section):

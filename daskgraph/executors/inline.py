@@ -35,6 +35,7 @@ from daskgraph.schedule import (
 )
 from daskgraph.schedule import Committed as WorkCommitted
 from daskgraph.schedule.machine import Event
+from daskgraph.stopping import evaluation_due
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.trainer import Worker, block_edges
@@ -111,16 +112,16 @@ class _Run:
         capacity = partitions_held(model, graph)
         buffer = Buffer(store, graph, model, capacity)
         self.worker = Worker(graph, model, self.parameters, buffer, self.threads, progress.block)
-        self.keeper = Keeper(store, self.config)
+        self.keeper = Keeper(store, self.config, callback)
         training = self.config.training
         self.schedule = Schedule(
             progress,
-            training.epochs,
+            progress.epoch if self.keeper.is_over(store.history) else training.epochs,
             buffer=capacity,
             order="beta" if training.bucket_order == "auto" else training.bucket_order,
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
-            every_epoch=not buffer.holds_all or self.keeper.every_epoch,
+            every_epoch=not buffer.holds_all,
         )
         self.started = time.perf_counter()
         self.trained = 0
@@ -130,7 +131,7 @@ class _Run:
     def train(self) -> dict[str, Any]:
         self.keeper.keep()
         resumed_from = self.first if self.store.progress else None
-        if self.first < self.config.training.epochs:
+        if self.first < self.config.training.epochs and not self.keeper.is_over(self.store.history):
             self.callback(self._started())
         todo = self._tell(Joined(NAME))
         try:
@@ -140,7 +141,7 @@ class _Run:
         except KeyboardInterrupt:
             self._stop()
             raise
-        summary = self._summary(resumed_from)
+        summary = self._summary(resumed_from) | self.keeper.finish()
         self.callback(TrainingFinished(summary))
         return summary
 
@@ -187,11 +188,12 @@ class _Run:
         self.loss = progress.loss / max(edges, 1)
         entry: dict[str, Any] = {"epoch": epoch, "edges": edges, "loss": self.loss, "seconds": seconds}
         self.callback(EpochFinished(epoch, edges, self.loss, seconds, edges / max(seconds, 1e-9)))
-        every, last = self.config.evaluation.every, epoch == self.config.training.epochs
-        if self.evaluate is not None and every and epoch % every == 0 and not last:
+        due = evaluation_due(epoch, self.config.training.epochs, self.config.evaluation)
+        if self.evaluate is not None and due:
             entry["evaluation"] = self.evaluate(self._vectors(progress))
         self.entries.append(entry)
-        return EpochEnded()
+        history = [*self.store.history, *self.entries]
+        return EpochEnded(self.keeper.is_over(history), self.keeper.needs_commit(history))
 
     def _vectors(self, progress: Progress) -> Vectors:
         """Return the vectors as they are now: in memory if all are, else committed first."""

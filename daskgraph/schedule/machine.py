@@ -48,6 +48,9 @@ class EpochEnded:
     stop: bool = False
     """Whether training ends here, though epochs are left."""
 
+    commit: bool = False
+    """Whether what was trained is to be committed, whatever that costs."""
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -175,8 +178,8 @@ class Schedule:
                 self.progress, worker.work = self.progress.after(worker.work), Work()
                 worker.committed, worker.cost, worker.changed = now, seconds, False
                 return self._next(name, now)
-            case EpochEnded(stop):
-                return self._epoch_ended(stop, now)
+            case EpochEnded(stop, commit):
+                return self._epoch_ended(stop, commit, now)
             case Stopping():
                 return [
                     Commit(name, self.progress.after(worker.work))
@@ -216,7 +219,7 @@ class Schedule:
         left = self._checkpoint - (now - worker.committed)
         return [Train(name, worker.lease, worker.ahead, max(left, 0.0))]
 
-    def _epoch_ended(self, stop: bool, now: float) -> list[Instruction]:
+    def _epoch_ended(self, stop: bool, commit: bool, now: float) -> list[Instruction]:
         self.progress = self.progress.next_epoch(self._held)
         last = stop or self.progress.epoch >= self._epochs
         if stop:
@@ -225,7 +228,7 @@ class Schedule:
         (name, worker), *_ = self._workers.items()
         worker.changed = True
         due = commit_due(now, worker.committed, worker.cost, self._checkpoint)
-        if last or self._every_epoch or due:
+        if last or commit or self._every_epoch or due:
             return [Commit(name, self.progress)]
         return self._next(name, now)
 

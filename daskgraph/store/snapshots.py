@@ -65,6 +65,12 @@ class Snapshots:
             raise UnknownSnapshotError(str(self._root), name, tuple(self.names()))
         return self._root / FOLDER / name
 
+    def epoch(self, name: str) -> int | None:
+        """Return the epochs that a snapshot has had; None if there is no such one, or it is damaged."""
+        with suppress(FileNotFoundError, ValueError):
+            return int(read_group(self._root / FOLDER / name / "progress")["progress"]["epoch"])
+        return None
+
     def take(self, name: str) -> None:
         """Keep the model as of its last commit under this name, in place of what was kept so before.
 

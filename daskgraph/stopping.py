@@ -1,0 +1,72 @@
+"""When to evaluate, which epoch was the best, and when training has gone on long enough.
+
+All is decided from the history alone, so that whoever dies and comes again decides the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from daskgraph.config import EvaluationConfig
+
+History = Sequence[Mapping[str, Any]]
+"""For every epoch its number, and its `evaluation` where one ran."""
+
+RESTORED = "restored"
+"""Entry of an epoch after which the vectors became those of the best one: `epoch`, and the `epochs` and
+`patience` under which that was decided."""
+
+
+def evaluation_due(epoch: int, epochs: int, evaluation: EvaluationConfig) -> bool:
+    """Tell whether the figures of an epoch belong in the history.
+
+    Those of the last epoch do only where the best one is looked for: else the finished model is evaluated.
+    """
+    regular = evaluation.every > 0 and epoch % evaluation.every == 0
+    return regular if epoch < epochs else evaluation.patience > 0
+
+
+def best_epoch(history: History) -> int | None:
+    """Return the epoch with the best filtered MRR, the first of equals; None if none was evaluated.
+
+    >>> best_epoch([{"epoch": 1, "evaluation": {"mrr": 0.2}}, {"epoch": 2}])
+    1
+    """
+    figures = {int(entry["epoch"]): _mrr(entry) for entry in history if "evaluation" in entry}
+    return max(figures, key=figures.__getitem__, default=None)
+
+
+def evaluations_waited(history: History) -> int:
+    """Return how many evaluations brought nothing better since the best, or since one was last restored."""
+    best = best_epoch(history)
+    waited = 0
+    for entry in history:
+        waited += "evaluation" in entry
+        if entry["epoch"] == best or RESTORED in entry:
+            waited = 0
+    return waited
+
+
+def is_over(history: History, epochs: int, patience: int) -> bool:
+    """Tell whether to stop before the last epoch; whoever asks for more epochs or patience may go on.
+
+    Parameters
+    ----------
+    history
+        Entries of all epochs so far.
+    epochs, patience
+        `training.epochs` and `evaluation.patience`; without patience it is never over.
+    """
+    if not patience or not history:
+        return False
+    before = history[-1].get(RESTORED)
+    if before is not None:
+        return epochs <= int(before["epochs"]) and patience <= int(before["patience"])
+    return evaluations_waited(history) >= patience
+
+
+def _mrr(entry: Mapping[str, Any]) -> float:
+    found = entry["evaluation"].get("mrr")
+    return -math.inf if found is None or math.isnan(found) else float(found)

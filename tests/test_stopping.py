@@ -1,0 +1,78 @@
+"""When training has gone on long enough: decided from the history alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daskgraph.config import EvaluationConfig
+from daskgraph.stopping import RESTORED, best_epoch, evaluation_due, evaluations_waited, is_over
+
+NAN = float("nan")
+
+
+def history(figures: Sequence[float | None]) -> list[dict[str, Any]]:
+    """An entry for every epoch, without an evaluation where there is no figure."""
+    entries: list[dict[str, Any]] = [{"epoch": epoch} for epoch in range(1, len(figures) + 1)]
+    for entry, figure in zip(entries, figures, strict=True):
+        if figure is not None:
+            entry["evaluation"] = {"mrr": figure}
+    return entries
+
+
+@pytest.mark.parametrize(
+    ("figures", "best", "waited"),
+    [
+        ([], None, 0),
+        ([None, None], None, 0),
+        ([0.1], 1, 0),
+        ([0.1, 0.2, 0.3], 3, 0),
+        ([0.3, 0.2, None, 0.1], 1, 2),
+        ([0.3, 0.3], 1, 1),
+        ([NAN, 0.1, NAN], 2, 1),
+        ([None, 0.1, None, 0.4, None, 0.2], 4, 1),
+    ],
+)
+def test_best_and_waited(figures: list[float | None], best: int | None, waited: int) -> None:
+    assert best_epoch(history(figures)) == best
+    assert evaluations_waited(history(figures)) == waited
+
+
+@given(st.lists(st.none() | st.floats(0, 1), max_size=20), st.integers(1, 4))
+def test_is_over__as_one_who_watches_would_say(figures: list[float | None], patience: int) -> None:
+    best, waited = -1.0, 0
+    for figure in figures:
+        if figure is not None:
+            waited = 0 if figure > best else waited + 1
+            best = max(best, figure)
+    assert is_over(history(figures), 100, patience) == (waited >= patience)
+    assert not is_over(history(figures), 100, 0)
+
+
+def test_is_over__more_epochs_or_patience_go_on() -> None:
+    entries = history([0.3, 0.2, 0.1])
+    entries[-1][RESTORED] = {"epoch": 1, "epochs": 10, "patience": 2}
+    assert is_over(entries, 10, 2)
+    assert is_over(entries, 5, 1)
+    assert not is_over(entries, 11, 2)
+    assert not is_over(entries, 10, 3)
+    assert not is_over(entries, 10, 0)
+    # Whoever goes on waits anew, and the best stays the best.
+    entries += [{"epoch": 4, "evaluation": {"mrr": 0.2}}]
+    assert best_epoch(entries) == 1
+    assert not is_over(entries, 11, 2)
+    assert is_over([*entries, {"epoch": 5, "evaluation": {"mrr": 0.2}}], 11, 2)
+
+
+def test_evaluation_due() -> None:
+    def due(**keys: int) -> list[int]:
+        return [epoch for epoch in range(1, 7) if evaluation_due(epoch, 6, EvaluationConfig(**keys))]
+
+    assert due() == []
+    assert due(every=2) == [2, 4]
+    assert due(every=2, patience=1) == [2, 4, 6]
+    assert due(every=4, patience=1) == [4, 6]
