@@ -387,6 +387,19 @@ class NotWritableError(DaskgraphError):
         return f"{self.path} can not be written: {self.reason}"
 
 
+@dataclass(eq=False)
+class NotReadableError(DaskgraphError):
+    """A file that is there and can not be read, however often it is tried."""
+
+    path: str
+    """What was to be read."""
+    reason: str
+    """What the system says."""
+
+    def __str__(self) -> str:
+        return f"{self.path} can not be read: {self.reason}"
+
+
 # ---- Questions ---------------------------------------------------------------------------------------------
 
 

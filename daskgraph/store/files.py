@@ -8,19 +8,48 @@ import json
 import os
 import shutil
 import socket
+import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from daskgraph.errors import DiskFullError, NotWritableError
+from daskgraph.errors import DiskFullError, NotReadableError, NotWritableError
 
 METADATA = "zarr.json"
 """The file that makes a folder a Zarr group or array."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+
+
+_GONE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+WAITS = (0.1, 0.5, 2.0)
+"""Seconds after which a read that failed is tried again."""
+
+Result = TypeVar("Result")
+
+
+def reading(path: Path, read: Callable[[], Result]) -> Result:
+    """Return what `read` returns, trying again where the system fails; what is missing stays so.
+
+    Raises
+    ------
+    NotReadableError
+        It fails each time, or may not be read.
+    """
+    waits = list(WAITS)
+    while True:
+        try:
+            return read()
+        except _GONE:
+            raise
+        except OSError as error:
+            if not waits or error.errno in _FORBIDDEN:
+                raise NotReadableError(str(path), (error.strerror or str(error)).lower()) from error
+        time.sleep(waits.pop(0))
 
 
 @contextmanager
@@ -77,7 +106,7 @@ def replace_group(folder: Path, attributes: Mapping[str, Any], aside: Path) -> N
 
 def read_group(folder: Path) -> dict[str, Any]:
     """Return the attributes of a group or array; FileNotFoundError or ValueError if it is none."""
-    document = json.loads((folder / METADATA).read_bytes())
+    document = json.loads(reading(folder / METADATA, (folder / METADATA).read_bytes))
     if not isinstance(document, dict) or document.get("zarr_format") != 3:
         raise ValueError(f"{folder / METADATA} is no Zarr v3 metadata")
     attributes = document.get("attributes", {})
@@ -109,7 +138,10 @@ def whole(target: Path) -> Iterator[Path]:
     sweep_partials(target)
     partial = target.with_name(f"{target.name}{_partial_suffix()}{os.getpid()}")
     with writing(target):
-        partial.mkdir()
+        try:
+            partial.mkdir()
+        except FileNotFoundError as error:
+            raise NotWritableError(str(target), f"{target.parent} takes no folders") from error
         try:
             yield partial
             for folder, _, _ in os.walk(partial):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ from zarr.core.buffer.cpu import NDBuffer
 
 from daskgraph.errors import DamagedStoreError
 from daskgraph.store.chunks import are_plain, read_chunk, write_chunk
-from daskgraph.store.files import sync, sync_all
+from daskgraph.store.files import reading, sync, sync_all
 
 Array: TypeAlias = "zarr.Array[Any]"
 
@@ -82,7 +82,7 @@ class StoredArray:
         self.folder = folder
         self._remedy = remedy
         try:
-            self.zarr: Array = zarr.open_array(folder, mode=mode, config={"write_empty_chunks": True})
+            self.zarr: Array = reading(folder, lambda: _opened(folder, mode))
         except (OSError, ValueError, KeyError, TypeError) as error:
             reason = "its metadata is missing or no Zarr"
             raise DamagedStoreError(str(folder.parent), folder.name, reason, remedy()) from error
@@ -115,6 +115,8 @@ class StoredArray:
         ------
         DamagedStoreError
             A chunk is missing, truncated or does not match its checksum; it is named.
+        NotReadableError
+            The system fails to read, and fails again.
         """
         if out is None:
             out = np.empty((stop - start, *self.shape[1:]), self.zarr.dtype)
@@ -128,7 +130,7 @@ class StoredArray:
         self._read_part(start, first, out[: first - start])
         for path, rows in self._chunks_of(first, out[first - start : last - start]):
             try:
-                read_chunk(path, rows)
+                reading(path, partial(read_chunk, path, rows))
             except ValueError as error:
                 raise self._damaged(path.name, str(error)) from error
         self._read_part(last, stop, out[last - start :])
@@ -162,7 +164,7 @@ class StoredArray:
         if start == stop:
             return
         try:
-            self._select(start, stop, out)
+            reading(self.folder, lambda: self._select(start, stop, out))
         except (ValueError, RuntimeError) as error:
             raise self._damaged(self._bad_chunk(start, stop), _reason(error)) from error
 
@@ -180,6 +182,10 @@ class StoredArray:
             except (ValueError, RuntimeError):
                 return self.chunk_paths(first, first + 1)[0].name
         return self.folder.name
+
+
+def _opened(folder: Path, mode: Literal["r", "r+"]) -> Array:
+    return zarr.open_array(folder, mode=mode, config={"write_empty_chunks": True})
 
 
 def chunk_rows(bounds: npt.NDArray[np.int64], row_bytes: int) -> int:

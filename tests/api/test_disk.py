@@ -48,3 +48,31 @@ def test_open__another_format_version(tmp_path: Path) -> None:
     attributes.write_text(attributes.read_text().replace('"format": 1', '"format": 2'))
     with pytest.raises(StoreVersionError):
         daskgraph.open_model(model.path)
+
+
+def test_read_only__answers_but_does_not_train(
+    small_disk: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    rings(16).to_csv(source / "train.csv", index=False)
+    rings(16)[:6].to_csv(source / "test.csv", index=False)
+    config = {"model": {"dimension": 8}, "training": {"epochs": 2, "threads": 1, "keep": 1}}
+    path = daskgraph.train(source, small_disk / "m.model.zarr", config=config).path
+    request.getfixturevalue("read_only_disk")
+    model = daskgraph.open_model(path)
+    assert model.evaluate().to_dict()["edges"] == 6
+    assert len(model.neighbors("n3", 4)) == 4
+    assert len(model.predict(head="n3", relation="next", k=2)) == 2
+    model.export(tmp_path / "out.tsv")
+    assert list(model.info()["snapshots"]) == ["2"]
+    for change in ({}, {"training": {"epochs": 3}}):
+        with pytest.raises(NotWritableError, match=r"m\.model\.zarr can not be written: read-only"):
+            daskgraph.train(source, path, config=change)
+    with pytest.raises(NotWritableError):
+        daskgraph.restore(path)
+
+
+def test_train__a_place_that_takes_no_folders() -> None:
+    with pytest.raises(NotWritableError, match=r"/proc/.* can not be written"):
+        daskgraph.train(rings(16), "/proc/daskgraph.model.zarr", config=SMALL)
