@@ -119,10 +119,14 @@ class GraphStore:
         """
         if not 0 <= start <= stop <= self.splits.get(split, stop):
             raise IndexError(f"edges {start} to {stop} are not within the {self.splits[split]} of {split!r}")
-        columns = (self._split_array(split, column).read(start, stop) for column in COLUMNS)
-        head, relation, tail = (column.astype(np.int64, copy=False) for column in columns)
+        head, relation, tail = (self._read_column(split, column, start, stop) for column in COLUMNS)
         weight = self._split_array(split, "weight").read(start, stop) if self.schema.weighted else None
         return Edges(head, relation, tail, weight)
+
+    def _read_column(self, split: str, column: str, start: int, stop: int) -> npt.NDArray[np.int64]:
+        if column == "relation" and len(self.schema.relations) == 1:
+            return np.zeros(stop - start, np.int64)
+        return self._split_array(split, column).read(start, stop).astype(np.int64, copy=False)
 
     def degrees(self, entity_type: str) -> npt.NDArray[np.int64]:
         """Return how often each entity of a type is used in the train split, int64, shape (count,)."""

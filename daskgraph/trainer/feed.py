@@ -1,6 +1,7 @@
 """The edges of a lease, slice by slice: read, placed and cut into batches ahead of the training."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -21,6 +22,8 @@ SLICE_BYTES = 32 << 20
 
 SLICE_PRODUCTS = 1 << 36
 """Multiplications of a slice: some seconds of one core, so that there is often a time to commit."""
+
+_READERS = 4
 
 _BLOCKS, _ORDER = 0xB10C5, 0x0D3
 
@@ -76,6 +79,11 @@ class Feed:
         self._graph, self._model, self._buffer = graph, model, buffer
         self._offsets = graph.bucket_offsets("train")
         self._size = slice_edges(model)
+        self._pool = ThreadPoolExecutor(_READERS, "daskgraph-edges")
+
+    def close(self) -> None:
+        """End the threads that read."""
+        self._pool.shutdown(cancel_futures=True)
 
     def slices(self, lease: Lease, block: int) -> Iterator[Slice]:
         """Give the slices of a lease that are left to train.
@@ -120,7 +128,8 @@ class Feed:
             return Slice([], (), tuple(stretches.values()))
         (bucket, start, _), *_ = pieces
         place = (lease.epoch, self._number(bucket), start)
-        read = [self._placed(self._graph.read_edges("train", a, b), own) for own, a, b in pieces]
+        # Reading a piece is mostly waiting, for the disk and for a core.
+        read = list(self._pool.map(self._read, pieces))
         config = self._model.config
         parts = cut(
             _joined(read),
@@ -130,6 +139,10 @@ class Feed:
             self._random(_ORDER, *place),
         )
         return Slice(parts, place, tuple(stretches.values()))
+
+    def _read(self, piece: tuple[Bucket, int, int]) -> Edges:
+        bucket, start, stop = piece
+        return self._placed(self._graph.read_edges("train", start, stop), bucket)
 
     def _placed(self, edges: Edges, bucket: Bucket) -> Edges:
         """Turn rows of types into places in memory."""

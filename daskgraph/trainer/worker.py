@@ -64,7 +64,7 @@ class Worker:
         self._model, self._parameters, self._block = model, parameters, block
         self._trainer = Trainer(model, parameters, threads)
         self._feed = Feed(graph, model, buffer)
-        self._reader = ThreadPoolExecutor(1, "daskgraph-edges")
+        self._reader = ThreadPoolExecutor(1, "daskgraph-slices")
         self._begun: dict[int, Begun] = {}
 
     def prepare(self, lease: Lease) -> None:
@@ -123,5 +123,6 @@ class Worker:
     def close(self) -> None:
         """End all threads."""
         self._reader.shutdown(cancel_futures=True)
+        self._feed.close()
         self._trainer.close()
         self.buffer.close()
