@@ -4,7 +4,6 @@ Every partition is in a slot. There is one slot more than a lease has partitions
 from it, what comes is read into it, by one thread, one after the other.
 """
 
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -66,32 +65,6 @@ class TypeTable:
         """Return the embeddings and sums of a partition that begins at a place, to read and to change."""
         stop = place + self.size(partition)
         return self.rows[place:stop], self.sums[place:stop]
-
-
-def partitions_held(model: Model, graph: GraphStore) -> int:
-    """Return how many partitions a worker holds at once: `training.buffer`, or what `training.memory` allows.
-
-    Tables may take half of the memory; if they do not all fit there, the partitions of a lease and one more
-    do. Where there is room for all but one of them beside that one, all are held.
-    """
-    partitions, training = model.schema.partitions, model.config.training
-    if training.buffer:
-        return _rounded(max(2, training.buffer), partitions)
-    room = (training.memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")) // 2
-    whole = largest = 0
-    for kind in model.schema.entity_types:
-        sizes = np.diff(graph.partition_bounds(kind.name)) * 4 * (model.dimension(kind.name) + 1)
-        if kind.partitioned:
-            whole, largest = whole + int(sizes.sum()), largest + int(sizes.max(initial=0))
-        else:
-            room -= int(sizes.sum())
-    if whole <= room:
-        return partitions
-    return _rounded(max(2, room // largest - _SPARE), partitions)
-
-
-def _rounded(held: int, partitions: int) -> int:
-    return partitions if held + _SPARE >= partitions else held
 
 
 class Buffer:

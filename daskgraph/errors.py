@@ -4,7 +4,7 @@ A message says what was given, what is allowed and, where known, what to do. The
 attributes, and every error survives pickling, since errors travel between processes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar
 
@@ -43,6 +43,18 @@ def suggestion(name: str, known: Sequence[str]) -> str:
     if nearest is not None:
         return f"did you mean {nearest!r}?"
     return f"known are: {', '.join(known)}" if known else "none is known"
+
+
+def shown_size(count: int) -> str:
+    """Return a number of bytes as people read and write it, rounded up, so that it can be taken as advice.
+
+    >>> shown_size(1500)
+    '1.5KiB'
+    """
+    for unit, base in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= base:
+            return f"{-(-10 * count // base) / 10:.1f}{unit}"
+    return f"{count}B"
 
 
 # ---- Config ----------------------------------------------------------------------------------------------
@@ -398,6 +410,140 @@ class NotReadableError(DaskgraphError):
 
     def __str__(self) -> str:
         return f"{self.path} can not be read: {self.reason}"
+
+
+# ---- Plans -------------------------------------------------------------------------------------------------
+
+
+class DoesNotFitError(DaskgraphError):
+    """A training takes more than there is."""
+
+
+@dataclass(eq=False)
+class MemoryTooSmallError(DoesNotFitError):
+    """Memory that is too small for a training of this kind, however few vectors it holds."""
+
+    limit: int
+    """Bytes that a worker may use."""
+    needed: int
+    """Bytes that it takes without any vectors."""
+    process: int
+    """What of these an idle process takes."""
+    parts: Mapping[str, int]
+    """What of these edges, workspaces and parameters take."""
+
+    def __str__(self) -> str:
+        largest = max(self.parts, key=self.parts.__getitem__)
+        what = f"an idle process {shown_size(self.process)}, {largest} {shown_size(self.parts[largest])}"
+        lower = {
+            "edges": "",
+            "workspaces": ", or lower negatives.uniform, training.batch_size or training.threads",
+            "parameters": ", or take an operator with fewer numbers",
+        }
+        return (
+            f"training.memory of {shown_size(self.limit)} is too small: without any vectors, a worker takes "
+            f"{shown_size(self.needed)} ({what}); give more{lower[largest]}"
+        )
+
+
+@dataclass(eq=False)
+class UnpartitionedTooBigError(DoesNotFitError):
+    """Entity types without partitions that are too big to be held whole."""
+
+    sizes: Mapping[str, int]
+    """Bytes of each such type."""
+    limit: int
+    """Bytes that a worker may use."""
+    needed: int
+    """Bytes that would do."""
+
+    def __str__(self) -> str:
+        largest = max(self.sizes, key=self.sizes.__getitem__)
+        return (
+            f"entity type {largest!r} takes {shown_size(self.sizes[largest])} in every worker, too much for "
+            f"training.memory of {shown_size(self.limit)}; give {shown_size(self.needed)} or more, "
+            f"or import again with entities.{largest}.partitioned = true"
+        )
+
+
+@dataclass(eq=False)
+class TooFewPartitionsError(DoesNotFitError):
+    """Partitions so large that not even the fewest that a worker needs fit in its memory."""
+
+    partitions: int
+    """Partitions of the graph."""
+    needed: int
+    """Bytes that would do."""
+    limit: int
+    """Bytes that a worker may use."""
+    fitting: int | None
+    """How many partitions would fit, if any number does."""
+
+    def __str__(self) -> str:
+        change = f"import with -s graph.partitions={self.fitting}, or " if self.fitting else ""
+        given = "1 partition" if self.partitions == 1 else f"{self.partitions} partitions"
+        return (
+            f"a graph in {given} takes {shown_size(self.needed)} to train, more than training.memory of "
+            f"{shown_size(self.limit)}; {change}give more training.memory"
+        )
+
+
+@dataclass(eq=False)
+class BufferTooBigError(DoesNotFitError):
+    """More partitions in memory than fit there were asked for."""
+
+    buffer: int
+    """`training.buffer`."""
+    needed: int
+    """Bytes that it takes."""
+    limit: int
+    """Bytes that a worker may use."""
+    fitting: int
+    """How many would fit."""
+
+    def __str__(self) -> str:
+        return (
+            f"training.buffer = {self.buffer} takes {shown_size(self.needed)}, more than training.memory of "
+            f"{shown_size(self.limit)}; {self.fitting} would fit, and 0 takes as many as fit"
+        )
+
+
+@dataclass(eq=False)
+class TooManyWorkersError(DoesNotFitError):
+    """More workers than can hold different partitions at once."""
+
+    workers: int
+    """Workers that were asked for."""
+    partitions: int
+    """Partitions of the graph."""
+    needed: int
+    """Partitions that would do."""
+    possible: int
+    """Workers that these partitions allow."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.workers} workers can not share {self.partitions} partitions, which are enough for "
+            f"{self.possible}; import with -s graph.partitions={self.needed} or more"
+        )
+
+
+@dataclass(eq=False)
+class DiskTooSmallError(DoesNotFitError):
+    """A disk with less space than a training will write."""
+
+    path: str
+    """The folder."""
+    needed: int
+    """Bytes that will be written."""
+    free: int
+    """Bytes that are free."""
+
+    def __str__(self) -> str:
+        return (
+            f"the disk of {self.path} has {shown_size(self.free)} free, and up to {shown_size(self.needed)} "
+            "will be written; choose another place with -o, or a smaller model.dimension"
+        )
 
 
 # ---- Questions ---------------------------------------------------------------------------------------------

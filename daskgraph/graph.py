@@ -19,6 +19,9 @@ UNTYPED_ENTITY = "entity"
 UNTYPED_RELATION = "edge"
 """The relation of a graph without relations."""
 
+SMALLEST_EDGE_CHUNK, GREATEST_EDGE_CHUNK = 1 << 16, 1 << 20
+"""Edges that are stored together; between them such that a column has at most some 4096 chunks."""
+
 
 @dataclass(frozen=True)
 class EntityType:
@@ -120,22 +123,35 @@ class GraphSchema:
         return cls(types, relations, data["partitions"], data["weighted"])
 
 
-def partition_bounds(count: int, parts: int, imbalance: float = 0.01) -> Ids:
+def partition_bounds(count: int, parts: int) -> Ids:
     """Split `count` rows into contiguous partitions of equal size; the last may be shorter.
-
-    The size is a multiple of the greatest power of two (up to 1024) that makes the last partition
-    at most `imbalance` of a partition shorter than it had to be, so that a partition can be cut
-    into equal chunks of many sizes.
 
     Returns
     -------
     Row bounds, int64, shape (parts + 1,): partition i is the rows bounds[i] to bounds[i + 1].
+    """
+    return np.minimum(np.arange(parts + 1, dtype=np.int64) * partition_size(count, parts), count)
+
+
+def partition_size(count: int, parts: int, imbalance: float = 0.01) -> int:
+    """Return the rows of a partition, but perhaps for the last.
+
+    The size is a multiple of the greatest power of two (up to 1024) that makes the last partition
+    at most `imbalance` of a partition shorter than it had to be, so that a partition can be cut
+    into equal chunks of many sizes.
     """
     size = -(-count // parts)
     for exponent in range(10, 0, -1) if parts > 1 else ():
         step = 1 << exponent
         rounded = -(-size // step) * step
         if (rounded - size) * parts <= imbalance * rounded:
-            size = rounded
-            break
-    return np.minimum(np.arange(parts + 1, dtype=np.int64) * size, count)
+            return rounded
+    return size
+
+
+def edge_chunk(count: int) -> int:
+    """Return how many of a split's edges are stored together: a power of two."""
+    chunk = SMALLEST_EDGE_CHUNK
+    while chunk < GREATEST_EDGE_CHUNK and count > chunk * 4096:
+        chunk *= 2
+    return chunk

@@ -85,12 +85,6 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "training.learning_rate": ({}, 0.1, 0.2, changes_vectors),
     "training.relation_learning_rate": ({}, 0.0, 0.01, changes_vectors),
     "training.threads": ({}, 1, 2, lambda a, b: (a.summary["threads"], b.summary["threads"]) == (1, 2)),
-    "training.memory": (
-        {"graph": {"partitions": "auto"}},
-        "auto",
-        "1KiB",
-        lambda a, b: a.store.schema.partitions < b.store.schema.partitions,
-    ),
     "training.buffer": (
         {"graph": {"partitions": 4}},
         0,
@@ -138,6 +132,7 @@ def keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
 
 # Keys with a test of their own below.
 APART = {
+    "training.memory",
     "training.checkpoint",
     "evaluation.every",
     "entities.partitioned",
@@ -197,6 +192,21 @@ def test_types__have_their_own_tables(tmp_path: Path) -> None:
     assert model.embeddings("item").shape == (24, 4)
     assert model.store.schema.parts("user") == 3
     assert model.store.schema.parts("item") == 1
+
+
+def test_memory__decides_partitions_and_how_many_of_them_are_held(tmp_path: Path) -> None:
+    # 15 MiB of vectors; a process that trains nothing takes 225.
+    config = {"graph": {"partitions": "auto"}, "model": {"dimension": 200}, "training": {"epochs": 1}}
+    models = [
+        daskgraph.train(
+            rings(20_000),
+            tmp_path / f"{memory}.model.zarr",
+            config=merged(config, {"training": {"memory": memory, "batch_size": 100, "threads": 2}}),
+        )
+        for memory in ("auto", "240MiB")
+    ]
+    assert [model.store.schema.partitions for model in models] == [1, 8]
+    assert models[0].summary["swaps"] == 0 < models[1].summary["swaps"]
 
 
 def test_checkpoint__zero_commits_every_epoch(tmp_path: Path) -> None:

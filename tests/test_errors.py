@@ -1,6 +1,7 @@
 import dataclasses
 import pickle
 import typing
+from collections.abc import Mapping
 
 import pytest
 
@@ -18,7 +19,7 @@ def example(error: type[errors.DaskgraphError]) -> errors.DaskgraphError:
     if not dataclasses.is_dataclass(error):
         return error("a reason")
     hints = typing.get_type_hints(error)
-    values = {int: 3, tuple[str, ...]: ("a", "b"), int | None: 3}
+    values = {Mapping[str, int]: {"edges": 3}, int: 3, tuple[str, ...]: ("a", "b"), int | None: 3}
     given = {field.name: values.get(hints[field.name], field.name) for field in dataclasses.fields(error)}
     return error(**given)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from daskgraph.config import Config
+from daskgraph.config import Config, merge
 from daskgraph.errors import SourceError
 from daskgraph.events import Callback, Notice
 from daskgraph.ingest import SourceFiles, find_files, import_edges
@@ -99,7 +99,8 @@ def holds_source(graph: GraphStore, source: Any, columns: Sequence[str] | None =
         return True
     with TemporaryDirectory(prefix="daskgraph-") as folder:
         place = Path(folder) / f"again{GRAPH_SUFFIX}"
-        config = Config.from_dict(graph.config)
+        # What "auto" was then, another memory may make something else now.
+        config = merge(graph.config, {"graph": {"partitions": graph.schema.partitions}})
         import_edges([files.train], place, config=config, columns=columns, valid=files.valid, test=files.test)
         return GraphStore.open(place).fingerprint == graph.fingerprint
 

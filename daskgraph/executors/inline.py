@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from daskgraph.buffer import Buffer, partitions_held
+from daskgraph.buffer import Buffer
 from daskgraph.events import (
     Callback,
     Committed,
@@ -35,10 +35,11 @@ from daskgraph.schedule import (
 )
 from daskgraph.schedule import Committed as WorkCommitted
 from daskgraph.schedule.machine import Event
+from daskgraph.sizes import block_edges, choose_held
 from daskgraph.stopping import evaluation_due
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
-from daskgraph.trainer import Worker, block_edges
+from daskgraph.trainer import Worker
 from daskgraph.vectors import StoredVectors, TableVectors, Vectors
 
 NAME = "inline"
@@ -109,7 +110,7 @@ class _Run:
         self.first = progress.epoch
         stored = store.read_parameters()
         self.parameters = model.pack(stored) if stored else model.initial()
-        capacity = partitions_held(model, graph)
+        capacity = choose_held(model, self.edges, self.threads)
         buffer = Buffer(store, graph, model, capacity)
         self.worker = Worker(graph, model, self.parameters, buffer, self.threads, progress.block)
         self.keeper = Keeper(store, self.config, callback)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from daskgraph.config import Config
-from daskgraph.errors import AlreadyExistsError, NotWritableError
+from daskgraph.errors import AlreadyExistsError, NotWritableError, shown_size
 from daskgraph.events import Callback, ImportFinished, ImportStarted, Notice, ignore
+from daskgraph.graph import GraphSchema
 from daskgraph.ingest.buckets import bucket_edges, count_uses
 from daskgraph.ingest.collecting import Collected, collect
 from daskgraph.ingest.labels import Labels, read_labels, sort_order
@@ -20,6 +21,7 @@ from daskgraph.ingest.numbering import Numbering, number
 from daskgraph.ingest.objects import name_of
 from daskgraph.ingest.readers import check_source, describe, is_path
 from daskgraph.ingest.strings import strings_of
+from daskgraph.sizes import memory_limit
 from daskgraph.store import GraphStore, GraphWriter
 
 
@@ -64,6 +66,8 @@ def import_edges(
     ------
     SourceError, EdgeFileError
         A source, or a line of it, can not be used; nothing is written.
+    DoesNotFitError
+        The graph can not be cut so that `training.memory` is enough to train it; nothing is written.
     AlreadyExistsError, NotWritableError, DiskFullError
         The store can not be written; nothing is left.
 
@@ -87,6 +91,7 @@ def import_edges(
         collected = collect(splits, config, columns, pool, callback)
         _notice_odd_relations(collected, callback)
         numbering = number(collected, config)
+        _notice_partitions(numbering.schema, config, callback)
         described = [
             {"split": split, **describe(item)} for split, listed in splits.items() for item in listed
         ]
@@ -161,6 +166,15 @@ def _notice_odd_relations(collected: Collected, callback: Callback) -> None:
     if edges >= 1000 and 20 * len(collected.relations) > edges:
         count = len(collected.relations)
         callback(Notice(f"{count} relations in {edges} edges: if these are no relations, give --columns"))
+
+
+def _notice_partitions(schema: GraphSchema, config: Config, callback: Callback) -> None:
+    if config.graph.partitions == "auto" and schema.partitions > 1:
+        vectors = sum(4 * kind.count * (config.dimension_of(kind.name) + 1) for kind in schema.entity_types)
+        reason = (
+            f"all vectors take {shown_size(vectors)}, training.memory is {shown_size(memory_limit(config))}"
+        )
+        callback(Notice(f"graph.partitions = {schema.partitions}: {reason}"))
 
 
 def _threads() -> int:

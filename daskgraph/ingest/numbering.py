@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from daskgraph.config import Config, parse_bytes
+from daskgraph.config import Config
 from daskgraph.errors import ConfigValueError
 from daskgraph.graph import UNTYPED_ENTITY, EntityType, GraphSchema, RelationType
 from daskgraph.ingest.collecting import CodedEdges, Collected
 from daskgraph.ingest.strings import arrow_indices, arrow_strings
+from daskgraph.sizes import choose_partitions
+from daskgraph.threads import available_threads
 
 Rows = npt.NDArray[np.integer[Any]]
 
@@ -40,6 +42,8 @@ def number(collected: Collected, config: Config) -> Numbering:
     ------
     ConfigValueError
         More partitions than entities are asked for, or a type has a name that is taken.
+    DoesNotFitError
+        No number of partitions lets `training.memory` hold enough of them.
     """
     types = tuple(config.entities) or (UNTYPED_ENTITY,)
     if RESERVED in types:
@@ -55,8 +59,7 @@ def number(collected: Collected, config: Config) -> Numbering:
         placed = np.empty(len(used), np.int64)
         placed[order] = positions[used]
         names[name] = strings.take(arrow_indices(placed))
-    weighted = any(edges.weight is not None for edges in collected.splits.values())
-    schema = _schema({name: len(names[name]) for name in types}, relations, weighted, config)
+    schema = _schema({name: len(names[name]) for name in types}, relations, collected, config)
     return Numbering(schema, rows, names)
 
 
@@ -66,16 +69,6 @@ def random_order(count: int, seed: int, *stream: int) -> Rows:
     order: Rows = np.arange(count, dtype=np.int32 if count < 1 << 31 else np.int64)
     generator.shuffle(order)
     return order
-
-
-def choose_partitions(table_bytes: int, memory_bytes: int) -> int:
-    """Return the partitions that "auto" stands for: 1 where all tables fit in half of the memory.
-
-    Else a power of two such that six partitions fit there: four in a buffer, two being read or written.
-    """
-    if 2 * table_bytes <= memory_bytes:
-        return 1
-    return 1 << (-(-12 * table_bytes // memory_bytes) - 1).bit_length()
 
 
 def _relations(collected: Collected, config: Config) -> tuple[RelationType, ...]:
@@ -106,7 +99,7 @@ def sides_of(
 
 
 def _schema(
-    counts: dict[str, int], relations: tuple[RelationType, ...], weighted: bool, config: Config
+    counts: dict[str, int], relations: tuple[RelationType, ...], collected: Collected, config: Config
 ) -> GraphSchema:
     types = tuple(
         EntityType(name, count, declared.partitioned)
@@ -114,28 +107,22 @@ def _schema(
         else EntityType(name, count)
         for name, count in counts.items()
     )
-    return GraphSchema(types, relations, _partitions(types, config), weighted)
+    weighted = any(edges.weight is not None for edges in collected.splits.values())
+    whole = GraphSchema(types, relations, 1, weighted)
+    asked = config.graph.partitions
+    if asked == "auto":
+        edges, threads = len(collected.splits["train"]), available_threads(config.training.threads)
+        return replace(whole, partitions=choose_partitions(config, whole, edges, threads).partitions)
+    return replace(whole, partitions=_possible(asked, types))
 
 
-def _partitions(types: tuple[EntityType, ...], config: Config) -> int:
+def _possible(asked: int, types: tuple[EntityType, ...]) -> int:
     smallest = min((kind for kind in types if kind.partitioned), key=lambda kind: kind.count, default=None)
     if smallest is None:
         return 1
-    asked = config.graph.partitions
-    if asked == "auto":
-        tables = sum(4 * kind.count * (config.dimension_of(kind.name) + 1) for kind in types)
-        return min(choose_partitions(tables, _memory(config)), smallest.count)
     if asked > smallest.count:
         hint = f"is more than there are entities of type {smallest.name!r} ({smallest.count})"
         if len(types) > 1:
             hint += f"; fewer will do, or entities.{smallest.name}.partitioned = false"
         raise ConfigValueError("graph.partitions", asked, hint)
     return asked
-
-
-def _memory(config: Config) -> int:
-    if config.training.memory != "auto":
-        return parse_bytes(config.training.memory)
-    import os
-
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

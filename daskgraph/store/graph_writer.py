@@ -13,14 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.errors import AlreadyExistsError
-from daskgraph.graph import GraphSchema, partition_bounds
+from daskgraph.graph import GraphSchema, edge_chunk, partition_bounds
 from daskgraph.store.files import whole, write_group
 from daskgraph.store.format import GRAPH, header
 from daskgraph.store.names import write_names
 from daskgraph.store.zarr_arrays import Array, create_array, sync_array, write_array
-
-SMALLEST_EDGE_CHUNK, GREATEST_EDGE_CHUNK = 1 << 16, 1 << 20
-"""Edges of a chunk; between them such that a column has at most some 4096 chunks."""
 
 GROUPS = ("names", "labels", "descriptions", "partitions", "degrees", "features", "edges")
 
@@ -156,14 +153,6 @@ class EdgeWriter:
         """Return once all is on the disk."""
         for name in self._columns:
             sync_array(self._folder / name)
-
-
-def edge_chunk(count: int) -> int:
-    """Return how many edges a chunk of a split's columns holds: a power of two."""
-    chunk = SMALLEST_EDGE_CHUNK
-    while chunk < GREATEST_EDGE_CHUNK and count > chunk * 4096:
-        chunk *= 2
-    return chunk
 
 
 def smallest(values: npt.NDArray[np.integer[Any]], greatest: int) -> npt.NDArray[np.integer[Any]]:

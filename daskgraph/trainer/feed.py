@@ -11,17 +11,12 @@ from daskgraph.buffer import Buffer
 from daskgraph.graph import Edges
 from daskgraph.model import Model
 from daskgraph.schedule import Bucket, Lease, Stretch
+from daskgraph.sizes import slice_edges
 from daskgraph.store import GraphStore
 from daskgraph.trainer.batches import GroupBatches, cut
 from daskgraph_kernels.rng import derive_key
 
 Ids = npt.NDArray[np.int64]
-
-SLICE_BYTES = 32 << 20
-"""Edges are trained in slices of about this size, unless they take long to train."""
-
-SLICE_PRODUCTS = 1 << 36
-"""Multiplications of a slice: some seconds of one core, so that there is often a time to commit."""
 
 _READERS = 4
 
@@ -39,27 +34,6 @@ class Slice(NamedTuple):
 
     stretches: tuple[Stretch, ...]
     """How much of each of its buckets is trained after it."""
-
-
-def slice_edges(model: Model) -> int:
-    """Return how many edges a slice has: few where an edge takes long, but many batches of each relation."""
-    config = model.config
-    edge_bytes = 28 if model.schema.weighted else 24
-    widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
-    most = max((kind.count for kind in model.schema.entity_types), default=1)
-    every = config.negatives.all or any(relation.all_candidates for relation in model.relations)
-    candidates = most if every else config.negatives.uniform + config.training.batch_size
-    wished = SLICE_PRODUCTS // (2 * widest * candidates)
-    keys = len(model.groups) if config.model.reciprocal else len(model.relations)
-    return max(1, min(SLICE_BYTES // edge_bytes, max(wished, 16 * config.training.batch_size * keys)))
-
-
-def block_edges(model: Model, chunk: int) -> int:
-    """Return how many edges a block has: a stored chunk, or a part of one where slices are smaller."""
-    wished = slice_edges(model)
-    while chunk > wished and chunk % 2 == 0:
-        chunk //= 2
-    return chunk
 
 
 class Feed:

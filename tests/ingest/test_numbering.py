@@ -7,7 +7,9 @@ import pytest
 from edge_files import named_edges, write_edges
 
 from daskgraph.config import Config
-from daskgraph.ingest.numbering import choose_partitions, random_order
+from daskgraph.errors import MemoryTooSmallError
+from daskgraph.events import Event, Notice
+from daskgraph.ingest.numbering import random_order
 from daskgraph.store import GraphStore
 from ingest.test_formats import check_buckets, imported
 
@@ -109,15 +111,23 @@ def test_random_order() -> None:
     assert order.dtype == np.int32
 
 
-@pytest.mark.parametrize(
-    ("tables", "memory", "partitions"), [(1, 10, 1), (5, 10, 1), (6, 10, 8), (100, 24, 64), (100, 1200, 1)]
-)
-def test_choose_partitions(tables: int, memory: int, partitions: int) -> None:
-    assert choose_partitions(tables, memory) == partitions
-    assert partitions == 1 or 6 * tables / partitions <= memory / 2
+@pytest.mark.parametrize(("memory", "partitions"), [("auto", 1), ("1GiB", 1), ("600MiB", 8), ("400MiB", 16)])
+def test_auto_partitions(memory: str, partitions: int, tmp_path: Path) -> None:
+    # Vectors would take 382 MiB.
+    file = write_edges(tmp_path / "edges.tsv", [(number, number + 1) for number in range(9_999)])
+    config = Config.from_dict({"model": {"dimension": 10_000}, "training": {"memory": memory, "threads": 1}})
+    events: list[Event] = []
+    assert imported(file, tmp_path, config=config, callback=events.append).schema.partitions == partitions
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    chosen = (
+        f"graph.partitions = {partitions}: all vectors take 381.6MiB, training.memory is {memory[:3]}.0MiB"
+    )
+    assert notices == ([] if partitions == 1 else [chosen])
 
 
-def test_auto_partitions(tmp_path: Path) -> None:
-    file = write_edges(tmp_path / "edges.tsv", [(number, number + 1) for number in range(10_000)])
-    config = Config.from_dict({"training": {"memory": "4MiB"}})
-    assert imported(file, tmp_path, config=config).schema.partitions == 16
+def test_auto_partitions__that_can_not_fit(tmp_path: Path) -> None:
+    file = write_edges(tmp_path / "edges.tsv", [(number, number + 1) for number in range(9)])
+    config = Config.from_dict({"training": {"memory": "100MiB"}})
+    with pytest.raises(MemoryTooSmallError, match=r"training.memory of 100.0MiB is too small"):
+        imported(file, tmp_path, config=config)
+    assert [path.name for path in tmp_path.iterdir()] == ["edges.tsv"]

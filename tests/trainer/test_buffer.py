@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from known_graphs import cliques
 
-from daskgraph.buffer import Buffer, partitions_held
+from daskgraph.buffer import Buffer
 from daskgraph.config import Config
 from daskgraph.errors import StaleLeaseError
 from daskgraph.events import ignore
@@ -120,17 +120,3 @@ def test_write__after_the_lease_was_taken_back_is_refused(graph: GraphStore, tmp
     store.sweep()
     with pytest.raises(StaleLeaseError):
         buffer.stage()
-
-
-@pytest.mark.parametrize(
-    ("training", "expected"),
-    [
-        ({}, PARTITIONS),
-        ({"buffer": 1}, 2),
-        ({"buffer": 3}, 3),
-        ({"buffer": 5}, PARTITIONS),
-        ({"memory": "1KiB"}, 2),
-    ],
-)
-def test_partitions_held(graph: GraphStore, training: dict[str, object], expected: int) -> None:
-    assert partitions_held(model_of(graph, **training), graph) == expected

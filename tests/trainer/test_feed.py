@@ -12,8 +12,9 @@ from daskgraph.events import ignore
 from daskgraph.ingest import import_edges
 from daskgraph.model import Model
 from daskgraph.schedule import Lease, Stretch
+from daskgraph.sizes import block_edges, slice_edges
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.trainer.feed import Feed, Slice, block_edges, slice_edges
+from daskgraph.trainer.feed import Feed, Slice
 
 EDGES = 5000
 BATCH = 16

@@ -1,0 +1,136 @@
+"""How much of everything a model has in training: slices of edges, and the sizes that a plan is made of."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from daskgraph.config import Config
+from daskgraph.graph import GraphSchema, edge_chunk
+from daskgraph.model import Group, Model
+from daskgraph.planning import Choice, Sizes, Table, choose, choose_buffer
+from daskgraph_kernels import workspace
+
+SLICE_BYTES = 32 << 20
+"""Edges are trained in slices of about this size, unless they take long to train."""
+
+SLICE_PRODUCTS = 1 << 36
+"""Multiplications of a slice: some seconds of one core, so that there is often a time to commit."""
+
+EDGE_COPIES, EDGE_INDEX_BYTES = 5, 8
+"""What an edge of a slice takes: the copies that are read, joined, sorted into batches and trained, and what
+sorts them. Measured."""
+
+
+def edge_bytes(weighted: bool) -> int:
+    """Return what an edge takes in memory: three whole numbers, and perhaps a weight."""
+    return 28 if weighted else 24
+
+
+def slice_edges(model: Model) -> int:
+    """Return how many edges a slice has: few where an edge takes long, but many batches of each relation."""
+    config = model.config
+    widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
+    most = max((kind.count for kind in model.schema.entity_types), default=1)
+    every = config.negatives.all or any(relation.all_candidates for relation in model.relations)
+    candidates = most if every else config.negatives.uniform + config.training.batch_size
+    wished = SLICE_PRODUCTS // (2 * widest * candidates)
+    keys = len(model.groups) if config.model.reciprocal else len(model.relations)
+    fitting = SLICE_BYTES // edge_bytes(model.schema.weighted)
+    return max(1, min(fitting, max(wished, 16 * config.training.batch_size * keys)))
+
+
+def block_edges(model: Model, chunk: int) -> int:
+    """Return how many edges a block has: a stored chunk, or a part of one where slices are smaller."""
+    wished = slice_edges(model)
+    while chunk > wished and chunk % 2 == 0:
+        chunk //= 2
+    return chunk
+
+
+def memory_limit(config: Config) -> int:
+    """Return the bytes that a worker may use: `training.memory`, or all that this machine has."""
+    return config.training.memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
+    """Return the sizes of a model in training.
+
+    Parameters
+    ----------
+    model
+        What is trained.
+    edges
+        Edges of the train split.
+    threads
+        How many threads train.
+    """
+
+    def workspace_bytes(held: Mapping[str, int]) -> int:
+        return threads * sum(_workspace_bytes(model, group, held) for group in model.groups)
+
+    block = block_edges(model, edge_chunk(edges))
+    return Sizes(
+        tables=tuple(
+            Table(kind.name, kind.count, 4 * (model.dimension(kind.name) + 1), kind.partitioned)
+            for kind in model.schema.entity_types
+        ),
+        edges=edges,
+        edge_bytes=EDGE_COPIES * edge_bytes(model.schema.weighted) + EDGE_INDEX_BYTES,
+        slice_edges=-(-slice_edges(model) // block) * block,
+        parameter_bytes=_parameter_bytes(model),
+        workspace_bytes=workspace_bytes,
+        batch_size=model.config.training.batch_size,
+        copies=model.config.training.keep,
+    )
+
+
+def choose_partitions(config: Config, schema: GraphSchema, edges: int, threads: int) -> Choice:
+    """Return what `graph.partitions = "auto"` stands for; `planning.choose` says how, and what it raises."""
+    sizes = sizes_of(Model(config, schema), edges, threads)
+    return choose(sizes, memory_limit(config), buffer=config.training.buffer)
+
+
+def choose_held(model: Model, edges: int, threads: int) -> int:
+    """Return how many partitions a worker holds: `training.buffer`, or what `training.memory` allows.
+
+    Raises
+    ------
+    DoesNotFitError
+        The memory is too small; `planning.choose_buffer` says which error says so.
+    """
+    limit, config = memory_limit(model.config), model.config
+    sizes = sizes_of(model, edges, threads)
+    return choose_buffer(sizes, limit, model.schema.partitions, buffer=config.training.buffer).buffer
+
+
+def _parameter_bytes(model: Model) -> int:
+    """Operators and common vectors, their sums, and both once more when they are written."""
+    sides = 2 if model.config.model.reciprocal else 1
+    numbers = sides * len(model.relations) * model.parameter_size
+    if model.config.model.global_embedding:
+        numbers += sum(model.dimension(kind.name) for kind in model.schema.entity_types)
+    return 4 * 2 * 2 * numbers
+
+
+def _workspace_bytes(model: Model, group: Group, held: Mapping[str, int]) -> int:
+    """Count one workspace, by making it: what is zero and never used takes no memory."""
+    settings, config = model.settings(group), model.config
+    extra = [held[name] if settings.all_candidates else settings.uniform for name in (group.head, group.tail)]
+    sizes = workspace.Sizes(
+        config.training.batch_size,
+        extra[0] if settings.corrupt_head else 0,
+        extra[1] if settings.corrupt_tail else 0,
+    )
+    dimension, parameters = model.dimension(group.tail), model.parameter_size
+    work = workspace.allocate(
+        settings, config.model.reciprocal, sizes, dimension, parameters, len(model.relations)
+    )
+    return sum({id(array): array.nbytes for array in _arrays(work)}.values())
+
+
+def _arrays(work: Any) -> list[np.ndarray[Any, Any]]:
+    if isinstance(work, np.ndarray):
+        return [work]
+    return [array for part in work for array in _arrays(part)] if isinstance(work, tuple) else []

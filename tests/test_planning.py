@@ -1,0 +1,277 @@
+"""Plans: figures worked out by hand, what more of everything changes, and what is said where nothing fits."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from daskgraph.errors import (
+    BufferTooBigError,
+    DoesNotFitError,
+    MemoryTooSmallError,
+    TooFewPartitionsError,
+    TooManyWorkersError,
+    UnpartitionedTooBigError,
+)
+from daskgraph.planning import (
+    IDLE_BYTES,
+    Choice,
+    Rates,
+    Sizes,
+    Table,
+    beta_reads,
+    choose,
+    choose_buffer,
+    make_plan,
+    memory_of,
+)
+from daskgraph.schedule import count_reads
+from daskgraph.schedule.orders import held_sets
+
+MEBI, GIBI = 1 << 20, 1 << 30
+
+
+def sizes(
+    rows: int = 1 << 20, edges: int = 1 << 24, small_rows: int = 0, workspace: int = MEBI, **keys: Any
+) -> Sizes:
+    """One partitioned type of 1 KiB a row, and perhaps one without partitions."""
+    tables = [Table("user", rows, 1024, True)]
+    if small_rows:
+        tables.append(Table("item", small_rows, 1024, False))
+
+    def workspace_bytes(held: Mapping[str, int]) -> int:
+        return workspace
+
+    given = {"edge_bytes": 128, "slice_edges": MEBI, "parameter_bytes": MEBI, "batch_size": 100, **keys}
+    return Sizes(tuple(tables), edges, workspace_bytes=workspace_bytes, **given)
+
+
+def test_memory__of_a_graph_held_whole() -> None:
+    memory = memory_of(sizes(), Choice(1, 1))
+    assert (memory.vectors, memory.edges, memory.workspaces, memory.parameters) == (
+        GIBI,
+        128 * MEBI,
+        MEBI,
+        MEBI,
+    )
+    assert memory.above_idle == GIBI + 130 * MEBI
+    assert memory.total == IDLE_BYTES + memory.above_idle
+
+
+def test_memory__of_a_buffer_and_one_partition_more() -> None:
+    memory = memory_of(sizes(small_rows=1 << 10), Choice(64, 4))
+    assert memory.vectors == 5 * GIBI // 64 + MEBI
+    # All edges between four of 64 partitions are less than a slice.
+    assert memory.edges == (1 << 24) * 16 // 64**2 * 128
+
+
+def test_memory__where_only_one_partition_would_be_left_out() -> None:
+    assert memory_of(sizes(), Choice(4, 3)) == memory_of(sizes(), Choice(4, 4))
+
+
+@pytest.mark.parametrize(
+    ("memory", "expected"),
+    [
+        (4 * GIBI, Choice(1, 1)),
+        # Half of it holds all vectors.
+        (2 * GIBI, Choice(1, 1)),
+        # 7 of 8 partitions take 896 MiB, all 1024.
+        (2 * GIBI - 1, Choice(8, 6)),
+        # 5 of 8 take 640 MiB, 5 of 16 take 320, 7 of 16 448, 8 of 16 512.
+        (GIBI, Choice(16, 7)),
+        # 5 of 16 are too many for 256 MiB; 8 of 32 are not, but 7 leave no room for their edges (72 MiB).
+        (512 * MEBI, Choice(32, 5)),
+    ],
+)
+def test_choose(memory: int, expected: Choice) -> None:
+    assert choose(sizes(), memory) == expected
+
+
+def test_choose__as_buffer_and_workers_want_it() -> None:
+    assert choose(sizes(), GIBI, buffer=2) == Choice(8, 2)
+    assert choose(sizes(), GIBI, buffer=6) == Choice(16, 6)
+    assert choose(sizes(), 64 * GIBI, workers=3) == Choice(32, 5)
+    assert choose(sizes(), 64 * GIBI, workers=3, buffer=2) == Choice(16, 2)
+
+
+def test_choose__has_no_more_partitions_than_entities() -> None:
+    assert choose(sizes(rows=24, edges=72), 1 << 30, buffer=16, workers=1) == Choice(1, 1)
+    few = replace(sizes(rows=1 << 20), tables=(Table("user", 11, 100 * MEBI, True),))
+    assert choose(few, 1500 * MEBI) == Choice(11, 6)
+
+
+@pytest.mark.parametrize(
+    ("partitions", "memory", "expected"),
+    [(64, 4 * GIBI, 64), (64, GIBI, 31), (64, 512 * MEBI, 12), (4, 1900 * MEBI, 2), (5, 1900 * MEBI, 3)],
+)
+def test_choose_buffer(partitions: int, memory: int, expected: int) -> None:
+    assert choose_buffer(sizes(), memory, partitions).buffer == expected
+
+
+@pytest.mark.parametrize(("asked", "expected"), [(1, 2), (2, 2), (3, 3), (5, 6), (6, 6), (99, 6)])
+def test_choose_buffer__as_asked(asked: int, expected: int) -> None:
+    assert choose_buffer(sizes(), 64 * GIBI, 6, buffer=asked) == Choice(6, expected)
+
+
+@pytest.mark.parametrize(
+    ("given", "memory", "partitions", "error", "message"),
+    [
+        ({}, 128 * MEBI, 64, MemoryTooSmallError, "an idle process 225.0MiB, edges"),
+        ({"workspace": GIBI}, GIBI, 64, MemoryTooSmallError, "lower negatives.uniform"),
+        ({"parameter_bytes": GIBI}, GIBI, 64, MemoryTooSmallError, "operator with fewer numbers"),
+        (
+            {"small_rows": 1 << 20},
+            GIBI,
+            64,
+            UnpartitionedTooBigError,
+            r"'item' takes 1.0GiB .* give 2.0GiB or more, .* entities.item.partitioned = true",
+        ),
+        ({}, GIBI, 1, TooFewPartitionsError, r"in 1 partition takes 2.0GiB .* graph.partitions=8"),
+        ({}, 512 * MEBI, 4, TooFewPartitionsError, r"in 4 partitions takes 1.5GiB .* graph.partitions=16"),
+        ({"rows": 1 << 30}, 300 * MEBI, 4, TooFewPartitionsError, r"graph.partitions=\d+"),
+    ],
+)
+def test_what_does_not_fit_is_named(
+    given: dict[str, Any], memory: int, partitions: int, error: type[DoesNotFitError], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        choose_buffer(sizes(**given), memory, partitions)
+
+
+def test_a_buffer_that_does_not_fit_is_named() -> None:
+    with pytest.raises(BufferTooBigError, match=r"training.buffer = 40 takes 1.3GiB, .* 31 would fit"):
+        choose_buffer(sizes(), GIBI, 64, buffer=40)
+
+
+def test_workers_that_are_too_many_are_named() -> None:
+    with pytest.raises(TooManyWorkersError, match=r"5 workers .* enough for 4; .* graph.partitions=20"):
+        choose_buffer(sizes(), 64 * GIBI, 16, workers=5)
+    with pytest.raises(TooManyWorkersError, match=r"graph.partitions=32"):
+        choose_buffer(sizes(), 64 * GIBI, 16, workers=4, buffer=4)
+    assert choose_buffer(sizes(), 64 * GIBI, 16, workers=4) == Choice(16, 2)
+
+
+def test_advice_can_be_taken() -> None:
+    with pytest.raises(TooFewPartitionsError) as raised:
+        choose_buffer(sizes(), 512 * MEBI, 4)
+    error = raised.value
+    assert choose_buffer(sizes(), error.needed, 4).buffer == 2
+    assert error.fitting is not None
+    assert choose_buffer(sizes(), 512 * MEBI, error.fitting).buffer >= 2
+
+
+def test_plan__figures() -> None:
+    rates = Rates(edges_per_second=1 << 20, read_bytes_per_second=GIBI, write_bytes_per_second=GIBI / 4)
+    plan = make_plan(sizes(), Choice(64, 4), epochs=3, rates=rates, extra_disk=5)
+    assert (plan.partitions, plan.buckets, plan.buffer, plan.swaps) == (64, 4096, 4, 690)
+    assert plan.memory_bytes == plan.memory.total
+    assert plan.disk_bytes == 2 * GIBI + MEBI + 5
+    # 690 partitions of 16 MiB are read at 1 GiB/s and written at a quarter of it; edges take 16 s.
+    assert plan.seconds == pytest.approx(3 * 690 / 64 * 5 + 4)
+    assert plan.workers_at_most == 8
+    assert plan.entities == {"user": 1 << 20}
+
+
+def test_plan__in_memory() -> None:
+    rates = Rates(1 << 20, GIBI, GIBI / 4)
+    plan = make_plan(replace(sizes(), copies=2), Choice(1, 1), epochs=3, rates=rates)
+    assert (plan.swaps, plan.workers_at_most, plan.notes) == (0, 1, ())
+    assert plan.seconds == pytest.approx(3 * 16 + 4)
+    assert plan.disk_bytes == 4 * GIBI + 2 * MEBI
+
+
+def test_plan__tells_of_small_buckets() -> None:
+    [note] = make_plan(sizes(edges=10_000), Choice(64, 4), epochs=1).notes
+    assert note.startswith("a bucket holds 2 edges, fewer than 4 batches of 100")
+
+
+def test_plan__as_plain_data() -> None:
+    plan = make_plan(sizes(), Choice(64, 4), epochs=3)
+    assert plan.to_dict()["seconds"] is None
+    assert plan.to_dict()["memory"]["vectors"] == plan.memory.vectors
+    assert {"partitions", "buckets", "memory_bytes", "disk_bytes", "swaps", "workers_at_most"} <= set(
+        plan.to_dict()
+    )
+
+
+@given(st.integers(2, 80), st.integers(2, 20))
+def test_beta_reads__as_the_schedule_reads(partitions: int, buffer: int) -> None:
+    assume(buffer < partitions)
+    sets = held_sets("beta", partitions, buffer, (), np.random.default_rng(0))
+    assert beta_reads(partitions, buffer) == count_reads(sets)
+
+
+trainings = st.builds(
+    sizes,
+    rows=st.integers(1, 1 << 26),
+    edges=st.integers(1, 1 << 32),
+    small_rows=st.integers(0, 1 << 20),
+    workspace=st.integers(0, 1 << 28),
+)
+limits = st.integers(1 << 27, 1 << 37)
+buffers = st.sampled_from([0, 0, 2, 3, 8])
+crews = st.sampled_from([1, 1, 2, 5])
+
+
+def chosen(given: Sizes, limit: int, buffer: int, workers: int = 1) -> Choice | None:
+    try:
+        return choose(given, limit, buffer=buffer, workers=workers)
+    except DoesNotFitError:
+        return None
+
+
+@given(trainings, limits, buffers, crews)
+def test_what_is_chosen_fits(training: Sizes, limit: int, buffer: int, workers: int) -> None:
+    choice = chosen(training, limit, buffer, workers)
+    if choice is not None:
+        assert memory_of(training, choice).needed <= limit
+        assert workers == 1 or make_plan(training, choice, epochs=1).workers_at_most >= workers
+        assert choose_buffer(training, limit, choice.partitions, buffer=buffer, workers=workers) == choice
+
+
+@given(trainings, limits, st.integers(0, 1 << 36), buffers, crews)
+def test_more_memory__never_gives_more_partitions(
+    training: Sizes, limit: int, more: int, buffer: int, workers: int
+) -> None:
+    less = chosen(training, limit, buffer, workers)
+    if less is not None:
+        best = choose(training, limit + more, buffer=buffer, workers=workers)
+        assert best.partitions <= less.partitions
+        again = choose_buffer(training, limit + more, less.partitions, buffer=buffer, workers=workers)
+        assert again.buffer >= less.buffer
+
+
+@given(st.integers(1, 1 << 24), st.integers(0, 1 << 24), limits, st.integers(1, 1 << 30))
+def test_more_entities__never_take_less(rows: int, more: int, limit: int, edges: int) -> None:
+    small, large = sizes(rows=rows, edges=edges), sizes(rows=rows + more, edges=edges)
+    fewer, many = chosen(small, limit, 0), chosen(large, limit, 0)
+    if many is not None and rows >= 1 << 12:
+        assert fewer is not None
+        assert fewer.partitions <= many.partitions
+        plans = [make_plan(training, many, epochs=1) for training in (small, large)]
+        assert plans[0].memory_bytes <= plans[1].memory_bytes
+        assert plans[0].disk_bytes <= plans[1].disk_bytes
+
+
+@given(trainings, limits)
+def test_what_does_not_fit__fits_with_what_is_advised(training: Sizes, limit: int) -> None:
+    error = refusal(training, limit, 8)
+    if error is not None:
+        assert error.needed > limit
+    if isinstance(error, TooFewPartitionsError):
+        assert choose_buffer(training, error.needed, 8)
+        assert error.fitting is None or choose_buffer(training, limit, error.fitting)
+
+
+def refusal(
+    training: Sizes, limit: int, partitions: int
+) -> TooFewPartitionsError | UnpartitionedTooBigError | MemoryTooSmallError | None:
+    try:
+        choose_buffer(training, limit, partitions)
+    except (TooFewPartitionsError, UnpartitionedTooBigError, MemoryTooSmallError) as error:
+        return error
+    return None
