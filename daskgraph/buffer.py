@@ -115,8 +115,15 @@ class Buffer:
         """Whether every partition has a slot."""
         return self._slots >= self._model.schema.partitions
 
-    def hold(self, partitions: Sequence[int]) -> None:
+    def hold(self, partitions: Sequence[int], kept: Sequence[int] | None = None) -> None:
         """Make these partitions, and no others, the held ones, to be changed; what is held stays in place.
+
+        Parameters
+        ----------
+        partitions
+            The partitions.
+        kept
+            Those of them that nobody else has changed since they were read; None: all that are held.
 
         Raises
         ------
@@ -125,6 +132,8 @@ class Buffer:
         """
         for gone in self._held.keys() - set(partitions):
             self._leave(gone)
+        for stale in () if kept is None else self._held.keys() - set(kept):
+            self._free.append(self._held.pop(stale))
         self._writes = [write for write in self._writes if not _is_done(write)]
         for partition in partitions:
             if partition not in self._held and partition not in self._ahead:

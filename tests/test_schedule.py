@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from daskgraph.schedule import (
     ORDERS,
+    Abort,
     Commit,
     Committed,
     EndEpoch,
     EpochEnded,
+    Event,
     Finish,
     Instruction,
     Joined,
@@ -27,7 +29,7 @@ from daskgraph.schedule import (
     Work,
     count_reads,
 )
-from daskgraph.schedule.machine import Event, commit_due
+from daskgraph.schedule.machine import commit_due
 from daskgraph.schedule.orders import held_sets
 
 BLOCKS = 3
@@ -81,7 +83,7 @@ class Play:
             case EndEpoch(progress):
                 self.ended.append(progress)
                 return EpochEnded()
-            case Finish():
+            case Finish() | Abort():
                 raise AssertionError
 
 

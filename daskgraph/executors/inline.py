@@ -21,9 +21,11 @@ from daskgraph.events import (
 from daskgraph.executors.keeping import Keeper
 from daskgraph.model import Model
 from daskgraph.schedule import (
+    Abort,
     Commit,
     EndEpoch,
     EpochEnded,
+    Event,
     Finish,
     Instruction,
     Joined,
@@ -34,7 +36,6 @@ from daskgraph.schedule import (
     Trained,
 )
 from daskgraph.schedule import Committed as WorkCommitted
-from daskgraph.schedule.machine import Event
 from daskgraph.sizes import block_edges, choose_held
 from daskgraph.stopping import evaluation_due
 from daskgraph.store import GraphStore, ModelStore
@@ -157,7 +158,7 @@ class _Run:
                 return self._commit(progress)
             case EndEpoch(progress):
                 return self._end_epoch(progress)
-            case Finish():
+            case Finish() | Abort():
                 return None
 
     def _started(self) -> TrainingStarted:
@@ -175,7 +176,7 @@ class _Run:
         if not self.trained and not self.worker.spent.compute:
             self.callback(CompileStarted())
             started = time.perf_counter()
-            self.worker.prepare(instruction.lease)
+            self.worker.compile()
             self.callback(CompileFinished(time.perf_counter() - started))
         epoch = instruction.lease.epoch + 1
         work = self.worker.train(

@@ -2,15 +2,19 @@
 file.
 """
 
-from daskgraph.schedule.machine import (
+from daskgraph.schedule.machine import Schedule
+from daskgraph.schedule.messages import (
+    Abort,
     Commit,
     Committed,
     EndEpoch,
     EpochEnded,
+    Event,
+    Failed,
     Finish,
     Instruction,
     Joined,
-    Schedule,
+    Left,
     Stopping,
     Train,
     Trained,
@@ -20,15 +24,19 @@ from daskgraph.schedule.progress import Bucket, Lease, Progress, Stretch, Work
 
 __all__ = [
     "ORDERS",
+    "Abort",
     "Bucket",
     "Commit",
     "Committed",
     "EndEpoch",
     "EpochEnded",
+    "Event",
+    "Failed",
     "Finish",
     "Instruction",
     "Joined",
     "Lease",
+    "Left",
     "Progress",
     "Schedule",
     "Stopping",

@@ -1,99 +1,41 @@
 """The schedule of a training: a state machine that is told what happened and answers what to do next.
 
 Whoever executes it, in this process or on a cluster, carries out instructions and reports events, each with
-the time. A worker's work counts for good once it is committed; until then it is the worker's alone.
+the time. A worker's work counts for good once it is committed; until then it is the worker's alone, and so
+are the partitions it has changed.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from daskgraph.schedule.greedy import Flags, choose
+from daskgraph.schedule.messages import (
+    Abort,
+    Commit,
+    Committed,
+    EndEpoch,
+    EpochEnded,
+    Event,
+    Failed,
+    Finish,
+    Instruction,
+    Joined,
+    Left,
+    Stopping,
+    Train,
+    Trained,
+)
 from daskgraph.schedule.orders import Held, held_sets
 from daskgraph.schedule.progress import Bucket, Lease, Progress, Stretch, Work
 from daskgraph_kernels.rng import derive_key
 
+ATTEMPTS = 3
+"""So many leases may fail on a bucket before the training is stopped."""
+
 _ORDER, _BUCKETS = 0x1EA5E, 0xB0C4E7
-
-
-@dataclass(frozen=True)
-class Joined:
-    """A worker is ready."""
-
-    worker: str
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A worker has trained its lease, or as much of it as its time allowed."""
-
-    worker: str
-    lease: int
-    work: Work
-
-
-@dataclass(frozen=True)
-class Committed:
-    """What a worker had trained is part of the model on disk."""
-
-    worker: str
-    seconds: float
-    """How long that took."""
-
-
-@dataclass(frozen=True)
-class EpochEnded:
-    """All that belongs to an epoch's end is done."""
-
-    stop: bool = False
-    """Whether training ends here, though epochs are left."""
-
-    commit: bool = False
-    """Whether what was trained is to be committed, whatever that costs."""
-
-
-@dataclass(frozen=True)
-class Stopping:
-    """Whoever executes the schedule is about to stop."""
-
-
-Event = Joined | Trained | Committed | EpochEnded | Stopping
-
-
-@dataclass(frozen=True)
-class Train:
-    """Let a worker train a lease."""
-
-    worker: str
-    lease: Lease
-    ahead: Lease | None
-    """What it will train next: its partitions and edges can be read ahead."""
-
-    seconds: float
-    """After so long it reports what it has done, to be committed."""
-
-
-@dataclass(frozen=True)
-class Commit:
-    """Make a worker's changes part of the model, with this progress."""
-
-    worker: str
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class EndEpoch:
-    """Every edge of an epoch is trained."""
-
-    progress: Progress
-
-
-@dataclass(frozen=True)
-class Finish:
-    """Nothing is left to do."""
-
-
-Instruction = Train | Commit | EndEpoch | Finish
 
 
 @dataclass
@@ -108,15 +50,27 @@ class _Worker:
 
     lease: Lease | None = None
     ahead: Lease | None = None
+    held: set[int] = field(default_factory=set)
+    """Partitions that it has in memory, as they are."""
+
+    changed: set[int] = field(default_factory=set)
+    """Partitions that it has changed and not committed."""
+
     work: Work = field(default_factory=Work)
     """Trained and not committed."""
 
-    changed: bool = False
-    """Whether there is anything to commit."""
+    busy: bool = False
+    """Whether it is carrying out an instruction."""
+
+    @property
+    def owned(self) -> set[int]:
+        """Partitions that no other worker may have."""
+        leases = [lease for lease in (self.lease, self.ahead) if lease is not None]
+        return self.changed.union(*(lease.partitions for lease in leases))
 
 
 class Schedule:
-    """Decides which lease is trained next, and when to commit.
+    """Decides which lease is trained next, by whom, and when to commit.
 
     Parameters
     ----------
@@ -127,7 +81,7 @@ class Schedule:
     buffer
         Partitions that a worker holds at once.
     order
-        A name of `ORDERS`: the order in which partitions meet.
+        A name of `ORDERS`: the order in which partitions meet while there is one worker.
     checkpoint
         Seconds of training that may be lost.
     seed
@@ -152,7 +106,9 @@ class Schedule:
         self._checkpoint, self._seed, self._every_epoch = checkpoint, seed, every_epoch
         self._workers: dict[str, _Worker] = {}
         self._leases = 0
-        self._held: Held = progress.held
+        self._ending = False
+        self._last_held: Held = progress.held
+        self._failures: Counter[Bucket] = Counter()
         self._begin_epoch()
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
@@ -161,23 +117,24 @@ class Schedule:
         Parameters
         ----------
         event
-            What happened.
+            What happened. One of a worker that has left, or of a lease that was taken back, changes nothing.
         now
             When, in seconds of any clock that does not go back.
         """
         match event:
             case Joined(name):
                 self._workers[name] = _Worker(committed=now)
-                if self.progress.epoch >= self._epochs:
-                    return [Finish()]
-                return self._next(name, now)
+                if len(self._workers) == 2:
+                    self._last_held = ()
+            case Left(name, lost):
+                return self._left_by(name, "the worker died" if lost else "", now)
+            case Failed(name, lease, reason):
+                return self._failed(name, lease, reason, now)
             case Trained(name, lease, work):
-                return self._trained(name, lease, work, now)
+                if not self._trained(name, lease, work):
+                    return []
             case Committed(name, seconds):
-                worker = self._workers[name]
-                self.progress, worker.work = self.progress.after(worker.work), Work()
-                worker.committed, worker.cost, worker.changed = now, seconds, False
-                return self._next(name, now)
+                self._committed(name, seconds, now)
             case EpochEnded(stop, commit):
                 return self._epoch_ended(stop, commit, now)
             case Stopping():
@@ -186,80 +143,179 @@ class Schedule:
                     for name, worker in self._workers.items()
                     if worker.changed
                 ]
+        return self._assign(now)
 
-    def _trained(self, name: str, number: int, work: Work, now: float) -> list[Instruction]:
-        worker = self._workers[name]
+    def holders(self) -> dict[str, Lease]:
+        """Return the lease that each worker is training."""
+        return {name: worker.lease for name, worker in self._workers.items() if worker.lease is not None}
+
+    def _trained(self, name: str, number: int, work: Work) -> bool:
+        worker = self._workers.get(name)
+        if worker is None or worker.lease is None or worker.lease.number != number:
+            return False
         lease = worker.lease
-        if lease is None or lease.number != number:
-            return []
-        worker.work, worker.changed = worker.work + work, True
+        worker.busy = False
+        worker.work = worker.work + work
+        worker.changed.update(lease.partitions)
         left = tuple(
             work.stretches.get(stretch.bucket, stretch)
             for stretch in lease.stretches
             if not work.stretches.get(stretch.bucket, stretch).finished
         )
-        worker.lease = self._lease(lease.partitions, left) if left else None
-        progress = self.progress.after(worker.work)
-        # What ends an epoch is committed with the epoch's end.
-        if now - worker.committed >= self._checkpoint and not progress.buckets.all():
-            return [Commit(name, progress)]
-        return self._next(name, now)
+        worker.lease = self._lease(lease.partitions, left, worker) if left else None
+        return True
 
-    def _next(self, name: str, now: float) -> list[Instruction]:
-        """Return what a worker does next."""
-        worker = self._workers[name]
-        worker.lease = worker.lease or worker.ahead or self._plan()
-        if worker.lease is None:
-            self.progress, worker.work = self.progress.after(worker.work), Work()
-            if self.progress.buckets.all():
-                return [EndEpoch(self.progress)]
+    def _committed(self, name: str | None, seconds: float, now: float) -> None:
+        if name is None:
+            self._ending = False
+        elif name in self._workers:
+            worker = self._workers[name]
+            self._fold(worker)
+            worker.committed, worker.cost, worker.busy = now, seconds, False
+            worker.changed.clear()
+
+    def _fold(self, worker: _Worker) -> None:
+        self.progress, worker.work = self.progress.after(worker.work), Work()
+
+    def _failed(self, name: str, number: int, reason: str, now: float) -> list[Instruction]:
+        worker = self._workers.get(name)
+        if worker is None or worker.lease is None or worker.lease.number != number:
+            return []
+        found = self._left_by(name, reason, now)
+        if not any(isinstance(instruction, Abort) for instruction in found):
+            self._workers[name] = _Worker(committed=now)
+            found += self._assign(now)
+        return found
+
+    def _left_by(self, name: str, reason: str, now: float) -> list[Instruction]:
+        worker = self._workers.pop(name, None)
+        if worker is None:
+            return []
+        leases = [lease for lease in (worker.lease, worker.ahead) if lease is not None]
+        for bucket in {
+            *worker.work.stretches,
+            *(part.bucket for lease in leases for part in lease.stretches),
+        }:
+            if self._left is not None and not self.progress.buckets[bucket]:
+                self._left[bucket] = True
+        self._begin_order()
+        if worker.lease is not None and worker.busy and reason:
+            self._failures.update(stretch.bucket for stretch in worker.lease.stretches)
+            if max(self._failures[stretch.bucket] for stretch in worker.lease.stretches) >= ATTEMPTS:
+                return [Abort(worker.lease, reason)]
+        return self._assign(now)
+
+    def _assign(self, now: float) -> list[Instruction]:
+        """Give every worker that is not busy something to do; end the epoch if nothing is left."""
+        if self._ending:
+            return []
+        if self.progress.epoch >= self._epochs:
             return [Finish()]
-        if worker.ahead is None or worker.ahead.number == worker.lease.number:
-            worker.ahead = self._plan()
-        left = self._checkpoint - (now - worker.committed)
-        return [Train(name, worker.lease, worker.ahead, max(left, 0.0))]
+        found = [self._next(name, worker, now) for name, worker in self._workers.items() if not worker.busy]
+        given = [instruction for instruction in found if instruction is not None]
+        waiting = any(instruction is None for instruction in found)
+        for name, worker in self._workers.items() if waiting else ():
+            # Somebody waits for what it has changed.
+            if not worker.busy and worker.changed and len(self._workers) > 1:
+                worker.busy = True
+                given.append(Commit(name, self.progress.after(worker.work)))
+        if not given and not any(worker.busy for worker in self._workers.values()):
+            for worker in self._workers.values():
+                self._fold(worker)
+            if self._workers and self.progress.buckets.all():
+                self._ending = True
+                return [EndEpoch(self.progress)]
+        return given
+
+    def _next(self, name: str, worker: _Worker, now: float) -> Instruction | None:
+        """Return what a worker does next, None where it has to wait."""
+        alone = len(self._workers) == 1
+        late = now - worker.committed >= self._checkpoint
+        # What ends an epoch is committed with the epoch's end.
+        if worker.changed and late and not (alone and self.progress.after(worker.work).buckets.all()):
+            worker.busy = True
+            return Commit(name, self.progress.after(worker.work))
+        if worker.lease is None:
+            worker.lease, worker.ahead = worker.ahead or self._plan(worker), None
+        if worker.lease is None:
+            return None
+        worker.busy = True
+        worker.held = set(worker.lease.partitions)
+        for other in self._workers.values():
+            if other is not worker:
+                other.held -= worker.held
+        if worker.ahead is None and not self._somebody_waits():
+            worker.ahead = self._plan(worker)
+        return Train(name, worker.lease, worker.ahead, max(self._checkpoint - (now - worker.committed), 0.0))
+
+    def _somebody_waits(self) -> bool:
+        return any(not worker.busy for worker in self._workers.values())
 
     def _epoch_ended(self, stop: bool, commit: bool, now: float) -> list[Instruction]:
-        self.progress = self.progress.next_epoch(self._held)
+        self.progress = self.progress.next_epoch(self._last_held)
         last = stop or self.progress.epoch >= self._epochs
         if stop:
             self._epochs = self.progress.epoch
         self._begin_epoch()
+        if len(self._workers) != 1:
+            return [Commit(None, self.progress)]
+        self._ending = False
         (name, worker), *_ = self._workers.items()
-        worker.changed = True
         due = commit_due(now, worker.committed, worker.cost, self._checkpoint)
         if last or commit or self._every_epoch or due:
+            worker.busy = True
             return [Commit(name, self.progress)]
-        return self._next(name, now)
+        return self._assign(now)
 
     def _begin_epoch(self) -> None:
-        partitions = len(self.progress.buckets)
         self._left = ~self.progress.buckets if self.progress.epoch < self._epochs else None
-        random = self._random(_ORDER)
-        self._sets: Iterator[tuple[int, Held]] = enumerate(
-            held_sets(self._order, partitions, self._buffer, self.progress.held, random)
+        self._begin_order()
+
+    def _begin_order(self) -> None:
+        partitions, random = len(self.progress.buckets), self._random(_ORDER)
+        self._sets: Iterator[Held] = held_sets(
+            self._order, partitions, self._buffer, self.progress.held, random
         )
 
-    def _plan(self) -> Lease | None:
-        """Take the next set of partitions between which anything is left to train."""
+    def _plan(self, worker: _Worker) -> Lease | None:
+        """Take partitions between which anything is left to train."""
         if self._left is None:
             return None
-        for number, held in self._sets:
-            rows, columns = np.nonzero(self._left[np.ix_(held, held)])
-            if len(rows):
-                self._held = held
-                self._left[np.ix_(held, held)] = False
-                buckets: list[Bucket] = [(held[i], held[j]) for i, j in zip(rows, columns, strict=True)]
-                order = self._random(_BUCKETS, number).permutation(len(buckets))
-                stretches = (
-                    Stretch(buckets[index], self.progress.partial.get(buckets[index], 0)) for index in order
-                )
-                return self._lease(held, tuple(stretches))
+        if len(self._workers) > 1:
+            held = self._choose(worker)
+            return None if held is None else self._take(held, worker)
+        for held in self._sets:
+            if self._left[np.ix_(held, held)].any():
+                self._last_held = held
+                return self._take(held, worker)
         return None
 
-    def _lease(self, held: Held, stretches: tuple[Stretch, ...]) -> Lease:
+    def _choose(self, worker: _Worker) -> Held | None:
+        assert self._left is not None
+        everything = range(len(self._left))
+        taken = set[int]().union(*(other.owned for other in self._workers.values() if other is not worker))
+        seen = self.progress.buckets if self.progress.epoch == 0 else np.ones_like(self._left)
+        trained: Flags = np.logical_or(seen.any(axis=0), seen.any(axis=1))
+        for other in self._workers.values():
+            trained[sorted(other.owned)] = True
+        held = worker.held - taken
+        free = [partition for partition in everything if partition not in taken and partition not in held]
+        return choose(self._left, sorted(held), free, self._buffer, trained)
+
+    def _take(self, held: Held, worker: _Worker) -> Lease:
+        assert self._left is not None
+        held = tuple(sorted(held))
+        rows, columns = np.nonzero(self._left[np.ix_(held, held)])
+        self._left[np.ix_(held, held)] = False
+        buckets: list[Bucket] = [(held[i], held[j]) for i, j in zip(rows, columns, strict=True)]
+        order = self._random(_BUCKETS, *held).permutation(len(buckets))
+        stretches = (Stretch(buckets[index], self.progress.partial.get(buckets[index], 0)) for index in order)
+        return self._lease(held, tuple(stretches), worker)
+
+    def _lease(self, held: Held, stretches: tuple[Stretch, ...], worker: _Worker) -> Lease:
         self._leases += 1
-        return Lease(self._leases, self.progress.epoch, tuple(sorted(held)), stretches)
+        kept = tuple(sorted(worker.held & set(held)))
+        return Lease(self._leases, self.progress.epoch, held, stretches, kept)
 
     def _random(self, *what: int) -> np.random.Generator:
         key = derive_key(self._seed, what[0], self.progress.epoch, *what[1:])

@@ -39,6 +39,9 @@ class Lease:
     stretches: tuple[Stretch, ...]
     """Buckets in the order in which they are trained, with what is trained of them already."""
 
+    kept: tuple[int, ...] = ()
+    """Those of the partitions that are in the worker's memory as they are; the others are read."""
+
 
 @dataclass(frozen=True)
 class Work:

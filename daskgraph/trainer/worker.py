@@ -67,9 +67,8 @@ class Worker:
         self._reader = ThreadPoolExecutor(1, "daskgraph-slices")
         self._begun: dict[int, Begun] = {}
 
-    def prepare(self, lease: Lease) -> None:
-        """Bring a lease's partitions into memory, and compile the kernels."""
-        self.buffer.hold(lease.partitions)
+    def compile(self) -> None:
+        """Compile the kernels, or load them from the cache."""
         self._trainer.compile(self.buffer.tables)
 
     def train(self, instruction: Train, report: Report) -> Work:
@@ -83,7 +82,7 @@ class Worker:
         lease, ahead = instruction.lease, instruction.ahead
         began = started = time.perf_counter()
         self.lease, self.work = lease, Work()
-        self.buffer.hold(lease.partitions)
+        self.buffer.hold(lease.partitions, lease.kept)
         if ahead is not None:
             self.buffer.read_ahead(ahead.partitions)
         begun = self._begun.pop(lease.number, None)
