@@ -15,12 +15,10 @@ import numpy.typing as npt
 from daskgraph.model import Model
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
-from daskgraph_kernels.rng import derive_key, fill_normal
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
-_INITIAL = 0x1417
 _SPARE = 1
 
 
@@ -261,15 +259,8 @@ class Buffer:
         elif self._store.has_rows(name, start, stop):
             self._store.read_rows(name, start, stop, out=(embeddings, sums))
         else:
-            self._initialise(name, start, embeddings)
+            self._model.initial_rows(name, start, embeddings)
             sums[:] = 0
-
-    def _initialise(self, name: str, start: int, embeddings: Floats) -> None:
-        """Draw first embeddings: a row's depend on the seed, its type and its number alone."""
-        types = [kind.name for kind in self._model.schema.entity_types]
-        config = self._model.config
-        fill_normal(derive_key(config.training.seed, _INITIAL, types.index(name)), start, embeddings)
-        embeddings *= np.float32(config.model.init_scale)
 
 
 def _is_done(write: "Future[None]") -> bool:

@@ -110,12 +110,21 @@ def main() -> None:
     "-o", "--output", metavar="MODEL.zarr", help="The model  [default: SOURCE's name with .model.zarr]."
 )
 @click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
+@click.option("--init", metavar="OTHER.zarr", help="Begin a new model with another one's vectors, by name.")
+@click.option(
+    "--init-optimizer/--no-init-optimizer",
+    default=True,
+    show_default=True,
+    help="Take its Adagrad sums along.",
+)
 @config_options
 @output_options
 def train(
     source: str,
     output: str | None,
     columns: list[str] | None,
+    init: str | None,
+    init_optimizer: bool,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     as_json: bool,
@@ -129,7 +138,15 @@ def train(
 
     given = load(files, overrides=overrides)
     with progress.show() as callback:
-        model = api.train(source, output, config=given, columns=columns, callback=callback)
+        model = api.train(
+            source,
+            output,
+            config=given,
+            columns=columns,
+            init=init,
+            init_optimizer=init_optimizer,
+            callback=callback,
+        )
     if as_json:
         tables.write_json(model.summary)
         return

@@ -637,6 +637,19 @@ class ExportError(UsageError):
 
 
 @dataclass(eq=False)
+class InitError(UsageError):
+    """A model that can not begin with the vectors of the other one that was given."""
+
+    path: str
+    """The other model's path."""
+    reason: str
+    """What is wrong, and what to do."""
+
+    def __str__(self) -> str:
+        return f"--init {self.path}: {self.reason}"
+
+
+@dataclass(eq=False)
 class FixedKeyError(UsageError):
     """A key of a model that exists was to be changed, and can not be."""
 

@@ -16,12 +16,12 @@ from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
 from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
 from daskgraph_kernels.regularizers import REGULARIZERS
-from daskgraph_kernels.rng import derive_key
+from daskgraph_kernels.rng import derive_key, fill_normal
 from daskgraph_kernels.workspace import Functions, Settings
 
 Floats = npt.NDArray[np.float32]
 
-_ANGLES = 0xA4C1E
+_ANGLES, _ROWS = 0xA4C1E, 0x1417
 
 _TURNS: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] = {
     "complex_diagonal": lambda angles: np.concatenate([np.cos(angles), np.sin(angles)]),
@@ -205,6 +205,15 @@ class Model:
         }
         sums = {name: np.zeros_like(vector) for name, vector in common.items()}
         return Parameters(tail, head, np.zeros_like(tail), np.zeros_like(head), common, sums)
+
+    def initial_rows(self, entity_type: str, start: int, out: Floats) -> None:
+        """Draw the first vectors of rows from `start` on into `out` (rows, dimension).
+
+        A row's depend on the seed, its type and its number alone.
+        """
+        index = [kind.name for kind in self.schema.entity_types].index(entity_type)
+        fill_normal(derive_key(self.config.training.seed, _ROWS, index), start, out)
+        out *= np.float32(self.config.model.init_scale)
 
     def _initial_operators(self, random: np.random.Generator) -> Floats:
         """Return the first packed operators of all relations, (relations, size)."""

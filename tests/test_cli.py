@@ -26,6 +26,7 @@ EVALUATION = {
     "seen": {"edges": 19, "mrr": 0.26, "mean_rank": 4.0, "hits": {"1": 0.1, "10": 0.5}, "auc": 0.75},
 }
 SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": EVALUATION | {"split": "valid"}}
+TRAIN_DEFAULTS = {"columns": None, "init": None, "init_optimizer": True, "callback": ANY}
 ANSWERS = [("/m/1", "One", 0.5), ("/m/2", None, 0.25)]
 
 
@@ -63,7 +64,7 @@ def test_train(mocked: Mock) -> None:
         ["edges", "20", "19"],
         ["MRR", "0.25", "0.26"],
     ]
-    assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, columns=None, callback=ANY)]
+    assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, **TRAIN_DEFAULTS)]
 
 
 def test_train__only_given_keys_are_passed(mocked: Mock, tmp_path: Path) -> None:
@@ -72,7 +73,13 @@ def test_train__only_given_keys_are_passed(mocked: Mock, tmp_path: Path) -> None
     result = run("train", "a", "-o", "m.zarr", "-c", str(config), "-s", "training.seed=2", "--json")
     assert json.loads(result.stdout) == SUMMARY
     given = {"training": {"epochs": 3, "seed": 2}}
-    assert mocked.mock_calls == [call.train("a", "m.zarr", config=given, columns=None, callback=ANY)]
+    assert mocked.mock_calls == [call.train("a", "m.zarr", config=given, **TRAIN_DEFAULTS)]
+
+
+def test_train__init(mocked: Mock) -> None:
+    assert run("train", "a", "--init", "o.zarr", "--no-init-optimizer").exit_code == 0
+    given = TRAIN_DEFAULTS | {"init": "o.zarr", "init_optimizer": False}
+    assert mocked.mock_calls == [call.train("a", None, config={}, **given)]
 
 
 def test_import(mocked: Mock) -> None:

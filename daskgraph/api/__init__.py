@@ -6,7 +6,7 @@ from typing import Any
 
 from daskgraph.api.handles import Graph, Model, evaluate_model
 from daskgraph.api.restoring import restore_model
-from daskgraph.api.training import Given, given_keys, train_source
+from daskgraph.api.training import Given, Init, given_keys, train_source
 from daskgraph.config import merge
 from daskgraph.evaluation import Evaluation
 from daskgraph.events import Callback, ignore
@@ -99,6 +99,8 @@ def train(
     config: Given | Mapping[str, Any] = None,
     columns: Sequence[str] | None = None,
     labels: Any = None,
+    init: Model | str | Path | None = None,
+    init_optimizer: bool = True,
     callback: Callback | None = None,
 ) -> Model:
     """Train embeddings of a source, or go on with a model that exists.
@@ -122,6 +124,11 @@ def train(
         not be told.
     labels
         Id, label and description per entity, for a source that is imported.
+    init
+        Another model that a new one begins with: vectors of entities of the same type and name, operators of
+        relations of the same name. What it lacks begins at random as usual.
+    init_optimizer
+        Whether the Adagrad sums of that model come along; without them the first steps are long again.
     callback
         Told what happens, such as `daskgraph.progress.show()` gives.
 
@@ -131,6 +138,8 @@ def train(
         A key is wrong, or can not change in a model that exists.
     OtherGraphError, StoreLockedError
         The model belongs to another graph than the source, or another process is training it.
+    NotAStoreError, InitError
+        `init` is no model, does not fit, or the model exists and did not begin with it.
 
     Examples
     --------
@@ -148,9 +157,16 @@ def train(
         config=config,
         columns=columns,
         labels=labels,
+        init=_init(init, init_optimizer),
         callback=callback or ignore,
     )
     return Model(store, {"model": str(store.path), **summary})
+
+
+def _init(model: Model | str | Path | None, optimizer: bool) -> Init | None:
+    if model is None:
+        return None
+    return Init(model.path if isinstance(model, Model) else Path(model), optimizer)
 
 
 def evaluate(

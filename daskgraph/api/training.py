@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from daskgraph.api.sources import (
     default_model_path,
@@ -14,8 +14,9 @@ from daskgraph.api.sources import (
     name_of_source,
     open_source,
 )
+from daskgraph.beginning import begin, check, is_begun
 from daskgraph.config import Config, load, merge
-from daskgraph.errors import ConfigValueError, FixedKeyError, OtherGraphError
+from daskgraph.errors import ConfigValueError, FixedKeyError, InitError, OtherGraphError
 from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
 from daskgraph.executors import train_inline
@@ -25,6 +26,21 @@ from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
 
 Given = Config | Mapping[str, Any] | str | Path | None
+
+
+class Init(NamedTuple):
+    """The model that a new one begins with."""
+
+    path: Path
+    """Where it is."""
+
+    optimizer: bool
+    """Whether its Adagrad sums come along."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as a store keeps it."""
+        return {"path": str(self.path.absolute()), "optimizer": self.optimizer}
+
 
 FIXED = ("graph", "entities", "relations", "model")
 """Sections of a config that a trained model can not change."""
@@ -48,17 +64,22 @@ def train_source(
     config: Given,
     columns: Sequence[str] | None,
     labels: Any,
+    init: Init | None,
     callback: Callback,
 ) -> tuple[ModelStore, dict[str, Any]]:
     """Train a source into a model; the store and the summary of this call."""
     given = given_keys(config)
     target = Path(path) if path is not None else default_model_path(source)
     if target.exists():
+        if init is not None:
+            _check_init(init, target)
         store, graph = _open(source, target, given, columns)
         return store, _train(store, graph, callback)
     checked = merge({}, given)
+    if init is not None:
+        ModelStore.open(init.path)
     graph = open_source(source, target, checked, columns, labels, callback)
-    store = _create(target, merge(import_settings(graph), given), graph)
+    store = _create(target, merge(import_settings(graph), given), graph, init)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback)
 
@@ -108,14 +129,26 @@ def _check_patience(config: Config, graph: GraphStore) -> None:
         raise ConfigValueError("evaluation.patience", config.evaluation.patience, allowed)
 
 
-def _create(target: Path, config: Config, graph: GraphStore) -> ModelStore:
+def _check_init(init: Init, target: Path) -> None:
+    begun = ModelStore.open(target).init
+    if begun != init.to_dict():
+        reason = (
+            f"{target} exists, and did not begin so; leave --init out to go on with it, or choose another -o"
+        )
+        raise InitError(str(init.path), reason)
+
+
+def _create(target: Path, config: Config, graph: GraphStore, init: Init | None) -> ModelStore:
     wanted = config.graph.partitions
     if wanted not in ("auto", graph.schema.partitions):
         reimport = f"import again with -s graph.partitions={wanted}"
         raise FixedKeyError(f"graph.partitions ({reimport})", graph.schema.partitions, wanted)
     _check_patience(config, graph)
-    shapes = Model(config, graph.schema).stored_shapes()
-    return ModelStore.create(target, config.to_dict(), graph, shapes)
+    model = Model(config, graph.schema)
+    if init is not None:
+        check(model, ModelStore.open(init.path))
+    began = None if init is None else init.to_dict()
+    return ModelStore.create(target, config.to_dict(), graph, model.stored_shapes(), began)
 
 
 @contextmanager
@@ -137,6 +170,7 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str
 
     with store.lock():
         store.sweep()
+        _begin(store, graph, model, callback)
         finished = _is_finished(store, model.config, callback)
         summary = train_inline(store, graph, model, callback, judge if graph.splits.get("valid") else None)
     if graph.splits.get("valid") and not finished:
@@ -144,6 +178,20 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str
         known = {entry["epoch"]: entry.get("evaluation") for entry in store.history}
         summary["evaluation"] = known.get(held) or judge(store)
     return summary
+
+
+def _begin(store: ModelStore, graph: GraphStore, model: Model, callback: Callback) -> None:
+    """Give a new model the vectors of the one that it begins with, unless it has them."""
+    if store.init is None or store.progress or is_begun(store):
+        return
+    path, optimizer = store.init["path"], bool(store.init["optimizer"])
+    found = begin(store, graph, model, ModelStore.open(path), optimizer)
+    entities = sum(kind.count for kind in model.schema.entity_types)
+    shares = (
+        f"{found.entities:,} of {entities:,} entities, {found.relations} of {len(model.relations)} relations"
+    )
+    sums = "and their Adagrad sums" if optimizer else "without Adagrad sums"
+    callback(Notice(f"begins with {shares} from {path}, {sums}"))
 
 
 def _is_finished(store: ModelStore, config: Config, callback: Callback) -> bool:

@@ -149,8 +149,17 @@ def whole(target: Path) -> Iterator[Path]:
             partial.rename(target)
             sync(target.parent)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+            _remove_while_written(partial)
             raise
+
+
+def _remove_while_written(folder: Path) -> None:
+    # Where one chunk could not be written, Zarr's threads may still be writing others.
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(0.05)
 
 
 def sweep_partials(target: Path) -> None:

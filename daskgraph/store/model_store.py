@@ -60,6 +60,7 @@ class ModelStore:
         config: Mapping[str, Any],
         graph: GraphStore,
         parameters: Mapping[str, Sequence[int]],
+        init: Mapping[str, Any] | None = None,
     ) -> ModelStore:
         """Make a model of a graph, with arrays of the right shapes and nothing in them.
 
@@ -74,6 +75,8 @@ class ModelStore:
         parameters
             Shape of every array beside embeddings and their sums, by its path in the store, such as
             "relations/translation", "optimizer/relations/translation" or "global/entity".
+        init
+            What it begins with, for the record.
 
         Raises
         ------
@@ -95,7 +98,8 @@ class ModelStore:
             for name, shape in parameters.items():
                 _create(folder, name, shape, _parameter_rows(shape))
             write_group(folder / RECORD, {"progress": {}, "history": []})
-            write_group(folder, _attributes(target, config, graph) | {"parameters": list(parameters)})
+            attributes = {"parameters": list(parameters)} | ({"init": dict(init)} if init else {})
+            write_group(folder, _attributes(target, config, graph) | attributes)
         return cls.open(path)
 
     @classmethod
@@ -115,6 +119,12 @@ class ModelStore:
     def config(self) -> dict[str, Any]:
         """The whole config as plain data."""
         return dict(self._attributes["config"])
+
+    @property
+    def init(self) -> dict[str, Any] | None:
+        """What it began with, if not with random vectors: `path` of another model, and `optimizer`."""
+        found: dict[str, Any] | None = self._attributes.get("init")
+        return found
 
     @property
     def graph_fingerprint(self) -> str:

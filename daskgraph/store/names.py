@@ -61,22 +61,28 @@ class Names:
     def names(self, rows: Sequence[int] | npt.NDArray[np.integer[Any]]) -> list[str]:
         """Return the strings of many rows."""
         wanted = np.asarray(rows, np.int64)
-        if self._loaded is not None or len(wanted) < 100:
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < len(self):
+            raise IndexError(f"rows {wanted.min()} to {wanted.max()} are not among the {len(self)} rows")
+        if self._loaded is not None:
+            return _cut(*self._loaded, wanted)
+        if len(wanted) < 100:
             return [self.name(int(row)) for row in wanted]
-        found = [""] * len(wanted)
+        found = np.empty(len(wanted), np.object_)
         order = np.argsort(wanted, kind="stable")
         starts = np.flatnonzero(np.diff(wanted[order] // BLOCK, prepend=-1))
         for places in np.split(order, starts[1:]):
             first = int(wanted[places[0]]) // BLOCK * BLOCK
-            block = self._block(first, min(first + BLOCK, len(self)))
-            for place in places:
-                found[place] = block[int(wanted[place]) - first].decode()
-        return found
+            found[places] = _cut(*self._block(first, min(first + BLOCK, len(self))), wanted[places] - first)
+        return list(found)
 
     def __iter__(self) -> Iterator[str]:
         for first in range(0, len(self), BLOCK):
-            for encoded in self._block(first, min(first + BLOCK, len(self))):
-                yield encoded.decode()
+            offsets, data = self._block(first, min(first + BLOCK, len(self)))
+            yield from _cut(offsets, data, np.arange(len(offsets) - 1))
+
+    def sorted_rows(self, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Return the rows at the places start to stop of the order of names, int64."""
+        return self._order.read(start, stop).astype(np.int64, copy=False)
 
     def row(self, name: str) -> int:
         """Return the one row of that name.
@@ -160,13 +166,13 @@ class Names:
         start, stop = self._offsets.read(row, row + 2)
         return self._bytes.read(int(start), int(stop)).tobytes()
 
-    def _block(self, start: int, stop: int) -> list[bytes]:
+    def _block(self, start: int, stop: int) -> tuple[npt.NDArray[np.int64], bytes]:
+        """Return strings as Arrow has them."""
         if self._loaded is not None:
-            return [self._encoded(row) for row in range(start, stop)]
+            return self._loaded[0][start : stop + 1], self._loaded[1]
         offsets = self._offsets.read(start, stop + 1)
         data = self._bytes.read(int(offsets[0]), int(offsets[-1])).tobytes()
-        bounds = (offsets - offsets[0]).tolist()
-        return [data[bounds[row] : bounds[row + 1]] for row in range(stop - start)]
+        return offsets - offsets[0], data
 
     def _sorted(self, place: int) -> int:
         if self._loaded_order is not None:
@@ -182,3 +188,9 @@ class Names:
             else:
                 high = middle
         return low
+
+
+def _cut(offsets: npt.NDArray[np.int64], data: bytes, rows: npt.NDArray[np.int64]) -> list[str]:
+    """Return the strings of some rows, as Arrow has them."""
+    bounds = zip(offsets[rows].tolist(), offsets[rows + 1].tolist(), strict=True)
+    return [data[start:stop].decode() for start, stop in bounds]
