@@ -1,30 +1,18 @@
 """Train in this process: one worker, no sockets, no scheduler."""
 
-import resource
-import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from daskgraph.buffer import Buffer
-from daskgraph.events import (
-    Callback,
-    Committed,
-    CompileFinished,
-    CompileStarted,
-    EdgesTrained,
-    EpochFinished,
-    TrainingFinished,
-    TrainingStarted,
-)
-from daskgraph.executors.keeping import Keeper
+from daskgraph.events import Callback, CompileFinished, CompileStarted, EdgesTrained, TrainingFinished
+from daskgraph.executors.recording import Evaluate, Recorder, peak_memory
 from daskgraph.model import Model
 from daskgraph.schedule import (
     Abort,
     Commit,
+    Committed,
     EndEpoch,
-    EpochEnded,
     Event,
     Finish,
     Instruction,
@@ -35,9 +23,7 @@ from daskgraph.schedule import (
     Train,
     Trained,
 )
-from daskgraph.schedule import Committed as WorkCommitted
 from daskgraph.sizes import block_edges, choose_held
-from daskgraph.stopping import evaluation_due
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.trainer import Worker
@@ -45,9 +31,6 @@ from daskgraph.vectors import StoredVectors, TableVectors, Vectors
 
 NAME = "inline"
 """What the schedule calls the only worker."""
-
-Evaluate = Callable[[Vectors], dict[str, Any]]
-"""Evaluates the model in training on the valid split; its figures go into the history."""
 
 
 def train_inline(
@@ -89,6 +72,15 @@ def train_inline(
         run.worker.close()
 
 
+def stored_progress(store: ModelStore, graph: GraphStore, model: Model) -> Progress:
+    """Return how far a model is, with the size of the blocks that its edges are counted in."""
+    progress = Progress.from_dict(store.progress, model.schema.partitions)
+    # Blocks that are counted already keep their size, whatever the config says by now.
+    if progress.partial:
+        return progress
+    return replace(progress, block=block_edges(model, graph.edge_chunk("train")))
+
+
 class _Run:
     """One call of `train_inline`."""
 
@@ -100,41 +92,28 @@ class _Run:
         callback: Callback,
         evaluate: Evaluate | None,
     ) -> None:
-        self.store, self.model = store, model
-        self.callback, self.evaluate = callback, evaluate
-        self.config = model.config
-        self.threads = available_threads(self.config.training.threads)
-        self.edges = int(graph.bucket_offsets("train")[-1])
-        progress = Progress.from_dict(store.progress, model.schema.partitions)
-        if not progress.partial:
-            progress = replace(progress, block=block_edges(model, graph.edge_chunk("train")))
-        self.first = progress.epoch
+        training, edges = model.config.training, graph.splits["train"]
+        self.callback, self.model = callback, model
+        self.threads = available_threads(training.threads)
+        self.record = Recorder(store, model, edges, callback, evaluate)
+        progress = stored_progress(store, graph, model)
         stored = store.read_parameters()
         self.parameters = model.pack(stored) if stored else model.initial()
-        capacity = choose_held(model, self.edges, self.threads)
-        buffer = Buffer(store, graph, model, capacity)
-        self.worker = Worker(graph, model, self.parameters, buffer, self.threads, progress.block)
-        self.keeper = Keeper(store, self.config, callback)
-        training = self.config.training
+        capacity = choose_held(model, edges, self.threads)
+        self.buffer = Buffer(store, graph, model, capacity)
+        self.worker = Worker(graph, model, self.parameters, self.buffer, self.threads, progress.block)
         self.schedule = Schedule(
             progress,
-            progress.epoch if self.keeper.is_over(store.history) else training.epochs,
+            self.record.epochs,
             buffer=capacity,
             order="beta" if training.bucket_order == "auto" else training.bucket_order,
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
-            every_epoch=not buffer.holds_all,
+            every_epoch=not self.buffer.holds_all,
         )
-        self.started = time.perf_counter()
-        self.trained = 0
-        self.loss: float | None = None
-        self.entries: list[dict[str, Any]] = []
 
     def train(self) -> dict[str, Any]:
-        self.keeper.keep()
-        resumed_from = self.first if self.store.progress else None
-        if self.first < self.config.training.epochs and not self.keeper.is_over(self.store.history):
-            self.callback(self._started())
+        self.record.begin(self.threads)
         todo = self._tell(Joined(NAME))
         try:
             while todo:
@@ -143,7 +122,9 @@ class _Run:
         except KeyboardInterrupt:
             self._stop()
             raise
-        summary = self._summary(resumed_from) | self.keeper.finish()
+        spent = self.worker.spent
+        figures = [(spent.compute, spent.waiting, self.buffer.reads, peak_memory())]
+        summary = self.record.summary(self.schedule.progress, figures) | {"threads": self.threads}
         self.callback(TrainingFinished(summary))
         return summary
 
@@ -157,23 +138,12 @@ class _Run:
             case Commit(_, progress):
                 return self._commit(progress)
             case EndEpoch(progress):
-                return self._end_epoch(progress)
+                return self.record.end_epoch(progress, lambda: self._vectors(progress))
             case Finish() | Abort():
                 return None
 
-    def _started(self) -> TrainingStarted:
-        schema = self.model.schema
-        return TrainingStarted(
-            entities=sum(kind.count for kind in schema.entity_types),
-            relations=len(schema.relations),
-            edges=self.edges,
-            epochs=self.config.training.epochs,
-            first_epoch=self.first + 1,
-            threads=self.threads,
-        )
-
     def _train(self, instruction: Train) -> Trained:
-        if not self.trained and not self.worker.spent.compute:
+        if not self.record.trained and not self.worker.spent.compute:
             self.callback(CompileStarted())
             started = time.perf_counter()
             self.worker.compile()
@@ -182,40 +152,24 @@ class _Run:
         work = self.worker.train(
             instruction, lambda edges, loss: self.callback(EdgesTrained(epoch, edges, loss))
         )
-        self.trained += work.edges
+        self.record.trained += work.edges
         return Trained(NAME, instruction.lease.number, work)
-
-    def _end_epoch(self, progress: Progress) -> EpochEnded:
-        epoch, edges, seconds = progress.epoch + 1, progress.edges, progress.seconds
-        self.loss = progress.loss / max(edges, 1)
-        entry: dict[str, Any] = {"epoch": epoch, "edges": edges, "loss": self.loss, "seconds": seconds}
-        self.callback(EpochFinished(epoch, edges, self.loss, seconds, edges / max(seconds, 1e-9)))
-        due = evaluation_due(epoch, self.config.training.epochs, self.config.evaluation)
-        if self.evaluate is not None and due:
-            entry["evaluation"] = self.evaluate(self._vectors(progress))
-        self.entries.append(entry)
-        history = [*self.store.history, *self.entries]
-        return EpochEnded(self.keeper.is_over(history), self.keeper.needs_commit(history))
 
     def _vectors(self, progress: Progress) -> Vectors:
         """Return the vectors as they are now: in memory if all are, else committed first."""
-        if self.worker.buffer.holds_all:
-            tables = {name: table.rows for name, table in self.worker.buffer.tables.items()}
+        if self.buffer.holds_all:
+            tables = {name: table.rows for name, table in self.buffer.tables.items()}
             return TableVectors(self.model, self.parameters, tables)
         self._commit(progress)
-        return StoredVectors(self.store)
+        return StoredVectors(self.record.store)
 
-    def _commit(self, progress: Progress) -> WorkCommitted:
+    def _commit(self, progress: Progress) -> Committed:
         """Make all that was trained part of the model on disk."""
         started = time.perf_counter()
-        self.store.commit(self.worker.stage(), progress.to_dict(), self.entries)
-        self.worker.buffer.committed()
-        self.entries = []
-        self.keeper.keep()
-        seconds = time.perf_counter() - started
+        seconds = self.record.commit(self.worker.stage(), progress, started)
+        self.buffer.committed()
         self.worker.spent.waiting += seconds
-        self.callback(Committed(progress.epoch, seconds))
-        return WorkCommitted(NAME, seconds)
+        return Committed(NAME, seconds)
 
     def _stop(self) -> None:
         """Commit what was trained before an interrupt."""
@@ -224,27 +178,3 @@ class _Run:
             self._tell(Trained(NAME, lease.number, self.worker.work))
         for instruction in self._tell(Stopping()):
             self._carry_out(instruction)
-
-    def _summary(self, resumed_from: int | None) -> dict[str, Any]:
-        seconds = time.perf_counter() - self.started
-        epochs = self.schedule.progress.epoch - self.first
-        return {
-            "edges": self.trained,
-            "epochs": epochs,
-            "seconds": seconds,
-            "compute_seconds": self.worker.spent.compute,
-            "io_wait_seconds": self.worker.spent.waiting,
-            "edges_per_second": self.trained / seconds,
-            "loss": self.loss,
-            "peak_memory_bytes": peak_memory(),
-            "workers": 1,
-            "threads": self.threads,
-            "swaps": self.worker.buffer.reads / max(epochs, 1),
-            "resumed_from": resumed_from,
-        }
-
-
-def peak_memory() -> int:
-    """Return the most memory this process has held, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024

@@ -1,0 +1,144 @@
+"""The driver's side of a training: epochs end, work is committed, history and snapshots are kept."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from daskgraph.events import Callback, Committed, EpochFinished, TrainingStarted
+from daskgraph.executors.keeping import Keeper
+from daskgraph.model import Model
+from daskgraph.schedule import EpochEnded, Progress
+from daskgraph.stopping import evaluation_due
+from daskgraph.store import ModelStore
+from daskgraph.store.staging import Staging
+from daskgraph.vectors import Vectors
+
+Evaluate = Callable[[Vectors], dict[str, Any]]
+"""Evaluates the model in training on the valid split; its figures go into the history."""
+
+
+class Recorder:
+    """Writes down what was trained; one for each call of `train`.
+
+    Parameters
+    ----------
+    store
+        The model store; its lock is held.
+    model
+        Config and schema.
+    edges
+        Edges of an epoch.
+    callback
+        Told what happens.
+    evaluate
+        Called every `evaluation.every` epochs.
+    """
+
+    def __init__(
+        self,
+        store: ModelStore,
+        model: Model,
+        edges: int,
+        callback: Callback,
+        evaluate: Evaluate | None,
+    ) -> None:
+        self.store, self.model, self.edges = store, model, edges
+        self.callback, self.evaluate = callback, evaluate
+        self.keeper = Keeper(store, model.config, callback)
+        self.started = time.perf_counter()
+        self.trained = 0
+        self.first = int(store.progress.get("epoch", 0))
+        self._resumed_from = self.first if store.progress else None
+        self._loss: float | None = None
+        self._entries: list[dict[str, Any]] = []
+
+    @property
+    def epochs(self) -> int:
+        """Epochs when all is done: no more where training has stopped early."""
+        over = self.keeper.is_over(self.store.history)
+        return self.first if over else self.model.config.training.epochs
+
+    def begin(self, threads: int) -> None:
+        """Say what is going to be trained."""
+        self.keeper.keep()
+        if self.first >= self.epochs:
+            return
+        schema = self.model.schema
+        event = TrainingStarted(
+            entities=sum(kind.count for kind in schema.entity_types),
+            relations=len(schema.relations),
+            edges=self.edges,
+            epochs=self.epochs,
+            first_epoch=self.first + 1,
+            threads=threads,
+        )
+        self.callback(event)
+
+    def end_epoch(self, progress: Progress, vectors: Callable[[], Vectors]) -> EpochEnded:
+        """Evaluate where that is due, and decide whether to go on.
+
+        Parameters
+        ----------
+        progress
+            The progress, every bucket trained.
+        vectors
+            Gives the vectors as they are now.
+        """
+        config = self.model.config
+        epoch, edges, seconds = progress.epoch + 1, progress.edges, progress.seconds
+        self._loss = progress.loss / max(edges, 1)
+        entry: dict[str, Any] = {"epoch": epoch, "edges": edges, "loss": self._loss, "seconds": seconds}
+        self.callback(EpochFinished(epoch, edges, self._loss, seconds, edges / max(seconds, 1e-9)))
+        due = evaluation_due(epoch, config.training.epochs, config.evaluation)
+        if self.evaluate is not None and due:
+            entry["evaluation"] = self.evaluate(vectors())
+        self._entries.append(entry)
+        history = [*self.store.history, *self._entries]
+        return EpochEnded(self.keeper.is_over(history), self.keeper.needs_commit(history))
+
+    def commit(self, staging: Staging, progress: Progress, started: float) -> float:
+        """Make what is staged part of the model; return the seconds since `started`."""
+        self.store.commit(staging, progress.to_dict(), self._entries)
+        self._entries = []
+        self.keeper.keep()
+        seconds = time.perf_counter() - started
+        self.callback(Committed(progress.epoch, seconds))
+        return seconds
+
+    def summary(self, progress: Progress, workers: Sequence[tuple[float, float, int, int]]) -> dict[str, Any]:
+        """Return what `daskgraph train --json` prints.
+
+        Parameters
+        ----------
+        progress
+            How far the training is now.
+        workers
+            For every worker: seconds of kernels, seconds of waiting, partitions read, peak bytes.
+        """
+        seconds = time.perf_counter() - self.started
+        epochs = progress.epoch - self.first
+        compute, waiting, reads, peaks = (
+            zip(*workers, strict=True) if workers else ((0.0,), (0.0,), (0,), (0,))
+        )
+        return {
+            "edges": self.trained,
+            "epochs": epochs,
+            "seconds": seconds,
+            "compute_seconds": sum(compute),
+            "io_wait_seconds": sum(waiting),
+            "edges_per_second": self.trained / seconds,
+            "loss": self._loss,
+            "peak_memory_bytes": max(peaks),
+            "workers": max(len(workers), 1),
+            "swaps": sum(reads) / max(epochs, 1),
+            "resumed_from": self._resumed_from,
+            **self.keeper.finish(),
+        }
+
+
+def peak_memory() -> int:
+    """Return the most memory this process has held, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
