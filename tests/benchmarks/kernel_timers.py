@@ -32,6 +32,7 @@ class Timers:
     def __init__(self, functions: Mapping[str, Variant]) -> None:
         self.names = tuple(functions)
         self._ticks, self.calls = np.zeros((2, len(functions)), np.int64)
+        self._span = np.zeros(2, np.int64)
         module = ir.Module()
         module.triple = binding.get_process_triple()
         self._clock = module.declare_intrinsic("llvm.readcyclecounter", (), ir.FunctionType(_WORD, []))
@@ -56,11 +57,15 @@ class Timers:
         ticks, seconds = self._started
         return float((self.now() - ticks) / (time.perf_counter() - seconds))
 
-    def take(self) -> NDArray[np.int64]:
-        """Return the ticks in each function since the last time, in the order of `names`."""
-        taken = self._ticks.copy()
+    def take(self) -> tuple[NDArray[np.int64], int]:
+        """Return the ticks since the last time: in each function, in the order of `names`, and in all.
+
+        All is from the first function's beginning to the last one's end, whatever was done between.
+        """
+        taken, (first, last) = self._ticks.copy(), self._span
         self._ticks[:] = 0
-        return taken
+        self._span[:] = 0
+        return taken, int(last - first)
 
     def _define_now(self, module: ir.Module) -> None:
         function = ir.Function(module, ir.FunctionType(_WORD, []), "now")
@@ -75,13 +80,21 @@ class Timers:
         function = ir.Function(module, form, f"timed_{number}")
         builder = ir.IRBuilder(function.append_basic_block())
 
+        def place(array: NDArray[np.int64], index: int) -> Any:
+            address = ir.Constant(_WORD, array[index:].ctypes.data)
+            return builder.inttoptr(address, _WORD.as_pointer())
+
         def add(array: NDArray[np.int64], value: Any) -> None:
-            place = builder.inttoptr(ir.Constant(_WORD, array[number:].ctypes.data), _WORD.as_pointer())
-            builder.store(builder.add(builder.load(place), value), place)
+            builder.store(builder.add(builder.load(place(array, number)), value), place(array, number))
 
         started = builder.call(self._clock, [])
+        first = builder.load(place(self._span, 0))
+        none_before = builder.icmp_signed("==", first, ir.Constant(_WORD, 0))
+        builder.store(builder.select(none_before, started, first), place(self._span, 0))
         original = builder.inttoptr(ir.Constant(_WORD, variant.address()), form.as_pointer())
         result = builder.call(original, function.args)
-        add(self._ticks, builder.sub(builder.call(self._clock, []), started))
+        ended = builder.call(self._clock, [])
+        builder.store(ended, place(self._span, 1))
+        add(self._ticks, builder.sub(ended, started))
         add(self.calls, ir.Constant(_WORD, 1))
         builder.ret(result)

@@ -45,7 +45,7 @@ def _packed(folder: Path, side: str, relations: npt.NDArray[np.int64], model: Mo
     rows: list[Floats] = []
     for relation in relations.tolist():
         if model.config.model.reciprocal:
-            parts = [np.load(folder / f"relations.0.operator.{side}.{name}s.npy")[relation] for name in names]
+            parts = [np.load(folder / f"relations.0.operator.{side}.{name}.npy")[relation] for name in names]
         else:
             parts = [np.load(folder / f"relations.{relation}.operator.{side}.{name}.npy") for name in names]
         rows.append(np.concatenate([np.empty(0, np.float32), *(part.ravel() for part in parts)]))

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent / "measured"
 def machine() -> dict[str, Any]:
     """Return what figures depend on beside the code."""
     return {
-        "processor": _processor(),
+        "processor": processor(),
         "cores": len(os.sched_getaffinity(0)),
         "load": os.getloadavg()[1],
         "python": platform.python_version(),
@@ -35,7 +35,7 @@ def recorded(name: str) -> dict[str, Any]:
     return dict(json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8")))
 
 
-def _processor() -> str:
+def processor() -> str:
     """The processor's name, as far as the system tells it."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []

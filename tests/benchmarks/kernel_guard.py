@@ -1,0 +1,157 @@
+"""Fail where a kernel has become slower than kernel_guard.json says.
+
+    python tests/benchmarks/kernel_guard.py            # compare
+    python tests/benchmarks/kernel_guard.py --record   # after a change that is meant: write the table anew
+
+Every function of a training step is timed, in cases that hold every operator, comparator and loss at least
+once. What counts is the least time of many short stretches, as a ratio to the least time of plain sgemm on
+the shapes of the case's products, measured in turn: a slow machine slows both, and among hundreds of
+stretches some are not interrupted, however busy the machine is. What is too slow is measured again until
+patience ends.
+
+Why a function may take 1.15 times its recorded ratio plus 0.03: in seven tables recorded one after another,
+on two cores shared with four to eight busy processes, ratios from 0.2 on differed by at most 11 % between
+tables, those from 0.05 on by at most 0.018, smaller ones by at most 0.012. So what fails has become slower
+by 30 % where it matters (0.2 of the products' time), by 0.04 of the products' time where it hardly does,
+and no noise seen so far comes near. Another processor has other ratios: there twice as much is allowed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from cases import Case
+from records import processor
+from sgemm import seconds_of
+from training_step import Step
+
+from daskgraph.threads import single_threaded_products
+
+TABLE = Path(__file__).with_suffix(".json")
+
+PATIENCE = 45.0
+"""Seconds after which what is too slow still counts as slow."""
+
+LENGTH = 10
+"""Batches of a stretch: one or two thousandths of a second, so that many stretches are not interrupted."""
+
+STRETCHES = 25
+"""Stretches of a case, one after the other, before it is the next one's turn."""
+
+Ratios = dict[str, dict[str, float]]
+"""By case and function."""
+
+
+def _case(operator: str, comparator: str, loss: str, reciprocal: bool = False) -> Case:
+    title = f"{operator}, {comparator}, {loss}{', reciprocal' * reciprocal}"
+    # All tables fit in the processor's second cache: how busy memory is would else be measured too.
+    return Case(title, 400, 4, 0, 96, operator, comparator, loss, reciprocal=reciprocal)
+
+
+CASES = (
+    _case("translation", "cos", "ranking"),
+    _case("complex_diagonal", "dot", "softmax", reciprocal=True),
+    _case("none", "dot", "logistic"),
+    _case("linear", "dot", "softmax"),
+    _case("none", "l2", "ranking"),
+    _case("rotation", "complex_modulus", "hinge"),
+    _case("affine", "squared_l2", "softmax"),
+    _case("diagonal", "l1", "logistic"),
+)
+
+
+class Guarded:
+    """One case, measured again and again: the least that anything took."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._step = Step(case, 20 * LENGTH)
+        self._products = np.inf
+        self._least: dict[str, float] = {}
+
+    def measure(self, stretches: int) -> None:
+        """Look once more."""
+        for _ in range(stretches):
+            seconds = seconds_of(self.case.products, LENGTH, time.perf_counter) / LENGTH
+            self._products = min(self._products, seconds)
+        for name, part in self._step.parts(stretches, LENGTH).items():
+            self._least[name] = min(self._least.get(name, np.inf), float(part.seconds.min()))
+
+    def ratios(self) -> dict[str, float]:
+        """What each function takes, in units of the time of the case's products alone."""
+        return {name: round(seconds / self._products, 4) for name, seconds in self._least.items()}
+
+
+class Slow(NamedTuple):
+    """A function that takes longer than it may."""
+
+    case: str
+    function: str
+    ratio: float
+    limit: float
+
+    def __str__(self) -> str:
+        ratio = f"{self.ratio:.3f} of its products' time, more than {self.limit:.3f}"
+        return f"{self.case}: {self.function} takes {ratio}"
+
+
+def limit(ratio: float, same_processor: bool) -> float:
+    """Return the ratio up to which a function passes whose ratio was recorded."""
+    return (1.15 * ratio + 0.03) * (1 if same_processor else 2)
+
+
+def too_slow(measured: Ratios, recorded: Ratios, same_processor: bool) -> list[Slow]:
+    """Compare, function by function; one that is not in the table is too slow, whatever it takes."""
+    found = []
+    for case, ratios in measured.items():
+        for function, ratio in ratios.items():
+            known = recorded.get(case, {}).get(function)
+            allowed = 0.0 if known is None else limit(known, same_processor)
+            if ratio > allowed:
+                found.append(Slow(case, function, ratio, allowed))
+    return found
+
+
+def measure(guarded: list[Guarded], recorded: Ratios, same_processor: bool) -> tuple[Ratios, list[Slow]]:
+    """Measure all cases in turn until nothing is too slow, or patience ends."""
+    started = time.perf_counter()
+    while True:
+        for one in guarded:
+            one.measure(STRETCHES)
+        measured = {one.case.title: one.ratios() for one in guarded}
+        slow = too_slow(measured, recorded, same_processor)
+        if not slow or time.perf_counter() - started > PATIENCE:
+            return measured, slow
+
+
+def main() -> int:
+    """Compare with the table, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="write kernel_guard.json anew")
+    chosen = parser.parse_args()
+    table: dict[str, Any] = {"processor": processor(), "ratios": {}}
+    if not chosen.record:
+        table = json.loads(TABLE.read_text(encoding="utf-8"))
+    same = table["processor"] == processor()
+    with single_threaded_products():
+        measured, slow = measure([Guarded(case) for case in CASES], table["ratios"], same)
+    if chosen.record:
+        text = json.dumps({"processor": processor(), "ratios": measured}, indent=1)
+        TABLE.write_text(text + "\n", encoding="utf-8")
+        return 0
+    if not same:
+        sys.stdout.write(f"recorded on {table['processor']!r}: here functions may take twice as long\n")
+    sys.stdout.writelines(f"{one}\n" for one in slow)
+    counted = sum(map(len, measured.values()))
+    sys.stdout.write(f"{counted - len(slow)} of {counted} functions are as fast as they were, or faster\n")
+    return 1 if slow else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""What the benchmarks measure with: graphs, configs, PBG's models read back, the guard's judgement."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cases import CASES, Case
+from graphs import Ids, NumberedGraph, draw_communities, read_triples
+from kernel_guard import Slow, limit, too_slow
+from pbg_model import PARAMETERS, Floats, read_pbg
+
+import daskgraph
+from daskgraph.config import Config
+from daskgraph.model import Model
+from daskgraph.store import GraphStore
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+def test_cases_are_configs(case: Case) -> None:
+    config = Config.from_dict(case.config(threads=2))
+    assert config.model.dimension == case.config_of_pbg("folder", 3, 2)["dimension"]
+
+
+def test_operations_of_a_batch() -> None:
+    """50 edges, 50 + 50 candidates, d = 100: scores of 50 × 150 pairs, twice as much for gradients."""
+    assert CASES["a"].flops == 3 * 2 * 50 * 150 * 100
+    assert CASES["b"].flops == 3 * 2 * 50 * 2 * 1050 * 400
+    assert CASES["d1"].flops == 3 * 2 * 50 * 150 * 64 + 3 * 2 * 100 * 64 * 64
+
+
+def test_communities() -> None:
+    graph = draw_communities(1000, 3, 6000, 500, community=20)
+    train, test = graph.splits["train"], graph.splits["test"]
+    assert train.shape == (6000, 3)
+    assert test.shape == (500, 3)
+    whole = np.concatenate([train, test])
+    assert len(np.unique(whole, axis=0)) == len(whole)
+    assert set(train[:, 0]) == set(range(1000))
+    shuffled = np.column_stack([train[:, 0], np.random.default_rng(0).permutation(train[:, 2])])
+    assert triangles(train[:, [0, 2]], 1000) > 10 * triangles(shuffled, 1000)
+    again = draw_communities(1000, 3, 6000, 500, community=20)
+    np.testing.assert_array_equal(test, again.splits["test"])
+
+
+def triangles(pairs: Ids, entities: int) -> float:
+    near = np.zeros((entities, entities))
+    near[pairs[:, 0], pairs[:, 1]] = near[pairs[:, 1], pairs[:, 0]] = 1
+    np.fill_diagonal(near, 0)
+    return float(np.trace(near @ near @ near) / 6)
+
+
+def test_communities__too_few_edges_to_draw_from() -> None:
+    with pytest.raises(ValueError, match="different edges"):
+        draw_communities(20, 1, 5000, 10)
+
+
+def test_triples() -> None:
+    graph = read_triples(EXAMPLES / "codex-s")
+    assert (graph.entities, graph.relations) == (2034, 42)
+    assert {split: len(edges) for split, edges in graph.splits.items()} == {
+        "train": 32888,
+        "valid": 1827,
+        "test": 1828,
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_models_of_pbg(name: str, tmp_path: Path) -> None:
+    """Rows and operators come to stand where the graph has the entities and relations of those numbers."""
+    case = dataclasses.replace(CASES[name], dimension=6)
+    graph = draw_communities(60, 5, 300, 20, community=20)
+    daskgraph.import_edges(graph.frame("train"), tmp_path / "graph.zarr", test=graph.frame("test"))
+    store = GraphStore.open(tmp_path / "graph.zarr")
+    saved = save_random_model(tmp_path, case, graph)
+    model = Model(Config.from_dict(case.config()), store.schema)
+
+    found = read_pbg(tmp_path, model, store)
+
+    names = store.names("entity")
+    rows = found.rows("entity", 0, 60)
+    np.testing.assert_array_equal(
+        rows, saved["entity"][np.array([int(names.name(row)) for row in range(60)])]
+    )
+    for row, relation in enumerate(store.relation_names):
+        for side, table in (("rhs", found.parameters.tail), ("lhs", found.parameters.head)):
+            if len(table):
+                wanted = [saved[f"{side} {one}"][int(relation)].ravel() for one in PARAMETERS[case.operator]]
+                np.testing.assert_array_equal(table[row], np.concatenate([np.empty(0), *wanted]))
+
+
+def save_random_model(folder: Path, case: Case, graph: NumberedGraph) -> dict[str, Floats]:
+    """Save arrays as `pbg_worker.py` does; return them, operators with a row for every relation."""
+    random = np.random.default_rng(1)
+    d = case.dimension
+    shapes = {"translation": (d,), "linear_transformation": (d, d), "real": (d // 2,), "imag": (d // 2,)}
+    saved = {"entity": random.standard_normal((graph.entities, d)).astype(np.float32)}
+    np.save(folder / "entity.npy", saved["entity"])
+    for side in ("lhs", "rhs"):
+        for name in PARAMETERS[case.operator]:
+            values = random.standard_normal((graph.relations, *shapes[name])).astype(np.float32)
+            saved[f"{side} {name}"] = values
+            if case.reciprocal:
+                np.save(folder / f"relations.0.operator.{side}.{name}.npy", values)
+            else:
+                for relation, value in enumerate(values):
+                    np.save(folder / f"relations.{relation}.operator.{side}.{name}.npy", value)
+    return saved
+
+
+def test_guard__what_is_slower_than_it_may_be() -> None:
+    recorded = {"case": {"scores": 0.4, "loss": 0.1}}
+    measured = {"case": {"scores": 0.48, "loss": 0.16, "gather": 0.001}}
+    assert too_slow(measured, recorded, same_processor=True) == [
+        Slow("case", "loss", 0.16, limit(0.1, True)),
+        Slow("case", "gather", 0.001, 0.0),
+    ]
+    assert [one.function for one in too_slow(measured, recorded, same_processor=False)] == ["gather"]
