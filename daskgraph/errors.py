@@ -557,23 +557,30 @@ class UnknownEntityError(DaskgraphError, KeyError):
     """The id or label as given."""
     nearest: str | None = None
     """The id or label that was probably meant."""
+    wanted: str | None = None
+    """The type it must be of, where there are several."""
+    others: tuple[str, ...] = ()
+    """Other types that have an entity of that id or label."""
 
     def __str__(self) -> str:
+        kind = f"entity of type {self.wanted!r}" if self.wanted else "entity"
         hint = f"; did you mean {self.nearest!r}?" if self.nearest else ""
-        return f"no entity has the id or label {self.name!r}{hint}"
+        if self.others:
+            hint = f"; it is of type {' and '.join(map(repr, self.others))}"
+        return f"no {kind} has the id or label {self.name!r}{hint}"
 
 
 @dataclass(eq=False)
 class AmbiguousEntityError(DaskgraphError, KeyError):
-    """A label that several entities share."""
+    """An id that several types have, or a label that several entities share."""
 
     name: str
-    """The label as given."""
+    """The id or label as given."""
     candidates: tuple[str, ...]
     """The ids of the entities that have it, perhaps with their descriptions."""
 
     def __str__(self) -> str:
-        return f"several entities have the label {self.name!r}; ask by id: {', '.join(self.candidates)}"
+        return f"several entities are called {self.name!r}; ask by id: {', '.join(self.candidates)}"
 
 
 @dataclass(eq=False)

@@ -7,7 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.comparing import Acting, Comparer, Side
-from daskgraph.errors import AmbiguousEntityError, QuestionError, UnknownEntityError, UnknownRelationError
+from daskgraph.errors import (
+    AmbiguousEntityError,
+    QuestionError,
+    UnknownEntityError,
+    UnknownRelationError,
+    nearest_name,
+)
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import single_threaded_products
 from daskgraph.vectors import Floats, Ids, StoredVectors, Vectors, blocks, gathered
@@ -65,7 +71,7 @@ def find_entity(graph: GraphStore, name: str, entity_type: str | None = None) ->
     if not found:
         found = [(kind, row) for kind in kinds for row in _labelled(graph, kind, name)]
     if not found:
-        raise UnknownEntityError(name, _nearest(graph, kinds, name))
+        raise _unknown(graph, name, entity_type)
     if len(found) > 1:
         described = [_described(graph, kind, row, len(kinds) > 1) for kind, row in found[:SHOWN]]
         raise AmbiguousEntityError(name, tuple(described))
@@ -123,6 +129,9 @@ def predict(
     skip_known: bool = False,
 ) -> list[Answer]:
     """Return the entities that best complete an edge, the best first.
+
+    The entity asked about is an answer like any other of its type: a graph may have loops, and an evaluation
+    ranks against it too. So the place of an answer in the list is its raw rank.
 
     Parameters
     ----------
@@ -249,14 +258,34 @@ def _labelled(graph: GraphStore, kind: str, label: str) -> list[int]:
     return [] if labels is None else labels.matches(label)
 
 
-def _nearest(graph: GraphStore, kinds: Sequence[str], name: str) -> str | None:
-    """Return an id or label that was probably meant."""
-    for kind in kinds:
-        for names in (graph.labels(kind), graph.names(kind)):
-            near = None if names is None else names.nearest(name)
-            if near is not None:
-                return near
-    return None
+def _unknown(graph: GraphStore, name: str, entity_type: str | None) -> UnknownEntityError:
+    """Return the error for a name that no entity has, or none of the type it must be of."""
+    kinds = [kind.name for kind in graph.schema.entity_types]
+    others = []
+    if entity_type is not None and len(kinds) > 1:
+        others = [kind for kind in kinds if graph.names(kind).matches(name) or _labelled(graph, kind, name)]
+    wanted = entity_type if len(kinds) > 1 else None
+    return UnknownEntityError(name, _nearest(graph, name, entity_type), wanted, tuple(others))
+
+
+def _nearest(graph: GraphStore, name: str, entity_type: str | None) -> str | None:
+    """Return an id, or a label that is unique, that was probably meant."""
+    near = []
+    for kind in graph.schema.entity_types:
+        if entity_type in (None, kind.name):
+            labels = graph.labels(kind.name)
+            near += [graph.names(kind.name).nearest(name)]
+            near += [labels.nearest(name, unique=True)] if labels is not None else []
+    found = [meant for meant in near if meant is not None and _is_unique(graph, meant, entity_type)]
+    return nearest_name(name, found)
+
+
+def _is_unique(graph: GraphStore, name: str, entity_type: str | None) -> bool:
+    try:
+        find_entity(graph, name, entity_type)
+    except AmbiguousEntityError:
+        return False
+    return True
 
 
 def _described(graph: GraphStore, kind: str, row: int, with_type: bool) -> str:

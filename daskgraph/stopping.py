@@ -25,7 +25,9 @@ def evaluation_due(epoch: int, epochs: int, evaluation: EvaluationConfig) -> boo
     Those of the last epoch do only where the best one is looked for: else the finished model is evaluated.
     """
     regular = evaluation.every > 0 and epoch % evaluation.every == 0
-    return regular if epoch < epochs else evaluation.patience > 0
+    if epoch < epochs:
+        return regular
+    return evaluation.patience > 0 and (regular or evaluation.at_end)
 
 
 def best_epoch(history: History) -> int | None:

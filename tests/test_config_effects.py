@@ -99,6 +99,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     ),
     "training.seed": ({}, 0, 1, changes_vectors),
     "training.keep": ({}, 0, 1, lambda a, b: [list(m.info()["snapshots"]) for m in (a, b)] == [[], ["2"]]),
+    "evaluation.at_end": (
+        {},
+        True,
+        False,
+        lambda a, b: "evaluation" in a.summary and "evaluation" not in b.summary,
+    ),
     "evaluation.patience": (
         {"evaluation": {"every": 1}, "training": {"epochs": 4, "learning_rate": 1e-12}},
         0,

@@ -159,6 +159,40 @@ def test_find_entity(graph: GraphStore) -> None:
     assert unknown.value.nearest == "Casino Royale"
 
 
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [("user 12", "user 1"), ("cofee", "coffee"), ("teas", None), ("zzz", None)],
+)
+def test_find_entity__means_an_id_or_a_unique_label(graph: GraphStore, asked: str, meant: str | None) -> None:
+    with pytest.raises(UnknownEntityError) as unknown:
+        find_entity(graph, asked)
+    near = unknown.value.nearest
+    assert (near and near.split()[0]) == (meant and meant.split()[0])
+    if near is not None:
+        find_entity(graph, near)
+
+
+def test_find_entity__of_another_type(graph: GraphStore) -> None:
+    with pytest.raises(
+        UnknownEntityError, match=r"no entity of type 'user' .* 'item 1'; it is of type 'item'"
+    ):
+        find_entity(graph, "item 1", "user")
+
+
+def test_find_entity__an_id_that_several_types_have(tmp_path: Path) -> None:
+    names = {"user": [str(row) for row in range(11)], "item": [str(row) for row in range(6)]}
+    graph = write_random_graph(tmp_path / "g.zarr", TYPED, {"train": [(0, 0, 0)]}, names=names)
+    with pytest.raises(AmbiguousEntityError, match="called '3'; ask by id: user:3, item:3"):
+        find_entity(graph, "3")
+    assert find_entity(graph, "item:3") == ("item", 3)
+    assert find_entity(graph, "3", "item") == ("item", 3)
+
+
+def test_predict__the_entity_asked_about_is_an_answer(graph: GraphStore) -> None:
+    found = predict(in_memory(naive_model()), graph, head="user 3", relation="follows", k=100)
+    assert "user 3" in {answer.entity for answer in found}
+
+
 def test_refusals(graph: GraphStore, tmp_path: Path) -> None:
     vectors = in_memory(naive_model())
     for head, tail in ((None, None), ("user 1", "user 2")):

@@ -69,10 +69,12 @@ def test_is_over__more_epochs_or_patience_go_on() -> None:
 
 
 def test_evaluation_due() -> None:
-    def due(**keys: int) -> list[int]:
+    def due(**keys: Any) -> list[int]:
         return [epoch for epoch in range(1, 7) if evaluation_due(epoch, 6, EvaluationConfig(**keys))]
 
     assert due() == []
     assert due(every=2) == [2, 4]
     assert due(every=2, patience=1) == [2, 4, 6]
     assert due(every=4, patience=1) == [4, 6]
+    assert due(every=4, patience=1, at_end=False) == [4]
+    assert due(every=3, patience=1, at_end=False) == [3, 6]

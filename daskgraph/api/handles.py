@@ -164,7 +164,8 @@ class Model:
     ) -> list[Answer]:
         """Return the k best tails of a head and relation, or the k best heads of a relation and tail.
 
-        `skip_known` leaves out answers that are edges of the graph already.
+        Every entity of the type may be an answer, the one asked about too. `skip_known` leaves out answers
+        that are edges of the graph already.
         """
         return predict(
             self.store,
@@ -209,7 +210,8 @@ class Model:
         if name is None and len(kinds) == 1:
             return kinds[0]
         if name not in kinds:
-            raise KeyError(f"entity types are {', '.join(kinds)}; {name!r} is none of them")
+            given = "name one" if name is None else f"{name!r} is none of them"
+            raise KeyError(f"entity types are {', '.join(kinds)}; {given}")
         return str(name)
 
 

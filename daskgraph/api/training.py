@@ -25,6 +25,9 @@ from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
 
+MANY_EDGES = 100_000
+"""From so many valid edges on, the user is told beforehand that they will be ranked."""
+
 Given = Config | Mapping[str, Any] | str | Path | None
 
 
@@ -171,12 +174,16 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str
     with store.lock():
         store.sweep()
         _begin(store, graph, model, callback)
+        _tell_of_large_split(graph, model.config, callback)
         finished = _is_finished(store, model.config, callback)
         summary = train_inline(store, graph, model, callback, judge if graph.splits.get("valid") else None)
     if graph.splits.get("valid") and not finished:
         held = summary.get("best_epoch", store.progress["epoch"])
         known = {entry["epoch"]: entry.get("evaluation") for entry in store.history}
-        summary["evaluation"] = known.get(held) or judge(store)
+        if known.get(held):
+            summary["evaluation"] = known[held]
+        elif model.config.evaluation.at_end:
+            summary["evaluation"] = judge(store)
     return summary
 
 
@@ -192,6 +199,13 @@ def _begin(store: ModelStore, graph: GraphStore, model: Model, callback: Callbac
     )
     sums = "and their Adagrad sums" if optimizer else "without Adagrad sums"
     callback(Notice(f"begins with {shares} from {path}, {sums}"))
+
+
+def _tell_of_large_split(graph: GraphStore, config: Config, callback: Callback) -> None:
+    edges, evaluation = graph.splits.get("valid", 0), config.evaluation
+    if edges > MANY_EDGES and evaluation.candidates == "all" and (evaluation.every or evaluation.at_end):
+        ways = "evaluation.candidates=1000 takes a sample, evaluation.at_end=false leaves it out at the end"
+        callback(Notice(f"{edges:,} valid edges will be ranked against all entities: {ways}"))
 
 
 def _is_finished(store: ModelStore, config: Config, callback: Callback) -> bool:

@@ -163,6 +163,8 @@ class EvaluationConfig(Section):
 
     every: Count = 0
     """Epochs between evaluations on the valid split; 0: none before the end."""
+    at_end: bool = True
+    """Whether the valid split is evaluated when training ends."""
     candidates: Literal["all"] | Positive = "all"
     """Entities an edge is ranked against: all, or so many sampled ones."""
     patience: Count = 0

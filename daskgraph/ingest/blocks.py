@@ -63,7 +63,10 @@ def check_file(path: Path) -> str | None:
         ) from None
     if not start:
         raise SourceError(str(path), "it is empty")
-    return next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    kind = next((kind for magic, kind in _MAGIC.items() if start.startswith(magic)), None)
+    if path.suffix.lower() == ".parquet" and kind != "parquet":
+        raise SourceError(str(path), "it is no Parquet file; text should be named .tsv, .csv or .txt")
+    return kind
 
 
 def read_blocks(path: Path, packing: str | None, size: int = BLOCK) -> Iterator[Block]:

@@ -17,6 +17,7 @@ from daskgraph.graph import GraphSchema
 from daskgraph.ingest.buckets import bucket_edges, count_uses
 from daskgraph.ingest.collecting import Collected, collect
 from daskgraph.ingest.labels import Labels, read_labels, sort_order
+from daskgraph.ingest.layout import explain_columns
 from daskgraph.ingest.numbering import Numbering, number
 from daskgraph.ingest.objects import name_of
 from daskgraph.ingest.readers import check_source, describe, is_path
@@ -86,6 +87,9 @@ def import_edges(
     _check(splits, Path(path))
     everything = [source for listed in splits.values() for source in listed]
     callback(ImportStarted([str(item) if is_path(item) else name_of(item) for item in everything]))
+    taken = explain_columns(columns) if columns else None
+    if taken is not None:
+        callback(Notice(taken))
     named = None if labels is None else read_labels(labels)
     with ThreadPoolExecutor(_threads(), thread_name_prefix="daskgraph-import") as pool:
         collected = collect(splits, config, columns, pool, callback)
@@ -96,8 +100,11 @@ def import_edges(
             {"split": split, **describe(item)} for split, listed in splits.items() for item in listed
         ]
         with GraphWriter.create(path, numbering.schema) as writer:
-            _write(writer, collected, numbering, named, config.training.seed, pool)
+            unseen = _write(writer, collected, numbering, named, config.training.seed, pool)
             writer.finish(config.to_dict(), described)
+    if unseen:
+        text = "entities are in valid or test edges only: they will not be trained"
+        callback(Notice(f"{unseen:,} {text}, and evaluations show figures without them beside"))
     summary = _summary(GraphStore.open(path), time.perf_counter() - started)
     callback(ImportFinished(summary))
     return summary
@@ -110,7 +117,9 @@ def _write(
     labels: Labels | None,
     seed: int,
     pool: Executor,
-) -> None:
+) -> int:
+    """Write names and edges; return how many entities no train edge has."""
+    unseen = 0
     # Sorting names takes one core: edges go on beside it.
     with ThreadPoolExecutor(1, thread_name_prefix="daskgraph-names") as beside:
         done = beside.submit(_write_names, writer, numbering, labels)
@@ -121,9 +130,11 @@ def _write(
             out.finish()
             if split == "train":
                 for entity_type in writer.schema.entity_types:
-                    name = entity_type.name
-                    writer.write_degrees(name, count_uses(bucketed.columns, writer.schema, name))
+                    uses = count_uses(bucketed.columns, writer.schema, entity_type.name)
+                    writer.write_degrees(entity_type.name, uses)
+                    unseen += int((uses == 0).sum())
         done.result()
+    return unseen
 
 
 def _write_names(writer: GraphWriter, numbering: Numbering, labels: Labels | None) -> None:

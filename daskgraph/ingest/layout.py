@@ -128,6 +128,17 @@ def find_roles(
     return roles
 
 
+def explain_columns(columns: Sequence[str]) -> str | None:
+    """Return what columns named by their order alone are taken for; None where they say it themselves."""
+    given = [column.strip() for column in columns]
+    if len(given) not in BY_WIDTH or all(column in (*ROLES, SKIPPED) for column in given):
+        return None
+    if any("=" in column for column in given):
+        return None
+    pairs = zip(BY_WIDTH[len(given)], given, strict=True)
+    return f"columns are taken as {', '.join(f'{role}={column}' for role, column in pairs)}"
+
+
 def find_header_roles(path: str, header: Sequence[str], columns: Sequence[str] | None) -> dict[str, int]:
     """Find the roles of columns that surely have names, as those of a table."""
     return find_roles(path, list(header), len(header), columns)

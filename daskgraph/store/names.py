@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -122,13 +123,19 @@ class Names:
             return np.array([self.row(name) for name in names], np.int64)
         return np.array([self._row_of(name) for name in names], np.int64)
 
-    def nearest(self, name: str) -> str | None:
-        """Return a name that was probably meant, looking at all of few names or at those sorted nearby."""
+    def nearest(self, name: str, *, unique: bool = False) -> str | None:
+        """Return a name that was probably meant, looking at all of few names or at those sorted nearby.
+
+        `unique` leaves out those that several rows have.
+        """
         if len(self) <= 20_000:
-            return nearest_name(name, [known for known in self if known])
+            counts = Counter(self)
+            known = [known for known, count in counts.items() if known and (count == 1 or not unique)]
+            return nearest_name(name, known)
         place = self._lower_bound(name.encode("utf-8", "surrogatepass"))
         places = range(max(0, place - 20), min(len(self), place + 20))
-        return nearest_name(name, [self.name(self._sorted(near)) for near in places])
+        near = [self.name(self._sorted(place)) for place in places]
+        return nearest_name(name, [known for known in near if not unique or len(self.matches(known, 2)) == 1])
 
     @cached_property
     def _index(self) -> dict[str, int]:

@@ -265,6 +265,25 @@ def test_default_paths(source: str, model: str, graph: str) -> None:
     assert default_model_path(rings(4)) == Path("graph.model.zarr")
 
 
+@pytest.mark.parametrize(
+    ("evaluation", "told"), [({}, True), ({"candidates": 5}, False), ({"at_end": False}, False)]
+)
+def test_train__many_valid_edges_are_told_of(
+    evaluation: dict[str, Any], told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daskgraph.api.training.MANY_EDGES", 5)
+    folder = tmp_path / "source"
+    folder.mkdir()
+    rings(16).to_csv(folder / "train.csv", index=False)
+    rings(16)[:6].to_csv(folder / "valid.csv", index=False)
+    events: list[Event] = []
+    config = {**SMALL, "evaluation": evaluation}
+    daskgraph.train(folder, tmp_path / "m.model.zarr", config=config, callback=events.append)
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    text = "6 valid edges will be ranked against all entities: evaluation.candidates=1000 takes a sample"
+    assert any(notice.startswith(text) for notice in notices) == told
+
+
 def test_evaluate__by_path(tmp_path: Path) -> None:
     folder = tmp_path / "source"
     folder.mkdir()

@@ -62,6 +62,7 @@ def test_folder(tmp_path: Path) -> None:
         ("e.tsv.gz", b"\x1f\x8bgarbage", "it can not be read"),
         ("e.tsv.zst", b"\x28\xb5\x2f\xfdgarbage", "it can not be read"),
         ("e.parquet", b"PAR1garbagePAR1", "it can not be read"),
+        ("e.parquet", b"a\tr\tb\n", r"it is no Parquet file; text should be named \.tsv"),
         ("e.tsv", b"a\n", "it has 1 column; 2 to 4 are expected"),
         ("e.tsv", b"a\tb\tc\td\te\n", "it has 5 columns; 2 to 4 are expected"),
         ("e.csv", b"source,target,colour\n1,2,3\n", "which of its columns source, target, colour is what"),

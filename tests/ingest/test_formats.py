@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskgraph.config import Config
+from daskgraph.events import Event, Notice
 from daskgraph.ingest import blocks as blocks_module
 from daskgraph.ingest import import_edges
 from daskgraph.ingest import text as text_module
@@ -99,6 +100,21 @@ def test_columns(tmp_path: Path, columns: list[str], header: Row | None, suffix:
     file = write_edges(tmp_path / f"edges.{suffix}", rows, header)
     graph = imported(file, tmp_path, columns=columns)
     assert named_edges(graph) == {("a", "likes", "b"): 1, ("b", "likes", "c"): 1}
+
+
+def test_columns__named_by_their_order_are_told(tmp_path: Path) -> None:
+    file = write_edges(tmp_path / "e.tsv", [("a", "r", "b")], ("out of", "by", "into"))
+
+    def told(columns: list[str]) -> list[str]:
+        events: list[Event] = []
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}.graph.zarr"
+        import_edges(file, path, columns=columns, callback=events.append)
+        return [event.text for event in events if isinstance(event, Notice)]
+
+    assert told(["into", "by", "out of"]) == ["columns are taken as head=into, relation=by, tail=out of"]
+    assert told(["0", "2"]) == ["columns are taken as head=0, tail=2"]
+    assert told(["head=out of", "tail=into"]) == []
+    assert told(["head", "relation", "tail"]) == []
 
 
 def test_columns__weight(tmp_path: Path) -> None:

@@ -131,3 +131,13 @@ def test_auto_partitions__that_can_not_fit(tmp_path: Path) -> None:
     with pytest.raises(MemoryTooSmallError, match=r"training.memory of 100.0MiB is too small"):
         imported(file, tmp_path, config=config)
     assert [path.name for path in tmp_path.iterdir()] == ["edges.tsv"]
+
+
+def test_entities_without_train_edges_are_told(tmp_path: Path) -> None:
+    train = write_edges(tmp_path / "train.tsv", [("a", "b"), ("b", "c")])
+    test = write_edges(tmp_path / "test.tsv", [("a", "new"), ("newer", "newest"), ("c", "new")])
+    events: list[Event] = []
+    graph = imported(train, tmp_path, test=test, callback=events.append)
+    assert int((graph.degrees("entity") == 0).sum()) == 3
+    [notice] = [event.text for event in events if isinstance(event, Notice)]
+    assert notice.startswith("3 entities are in valid or test edges only: they will not be trained")

@@ -208,6 +208,8 @@ def test_names__many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for small in (1 << 26, 0):
         monkeypatch.setattr(module, "SMALL_BYTES", small)
         names = Names(tmp_path / "n")
+        with pytest.raises(IndexError):
+            names.names([3, 3003])
         rows = np.random.default_rng(0).integers(0, 3000, 2000)
         assert names.names(rows) == [strings[row] for row in rows]
         assert names.rows([strings[row] for row in rows]).tolist() == rows.tolist()
