@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,7 @@ def collect(
     columns: Sequence[str] | None,
     pool: Executor,
     callback: Callback,
+    limit: int | None = None,
 ) -> Collected:
     """Read all sources of all splits.
 
@@ -110,6 +112,8 @@ def collect(
         Threads for the names.
     callback
         Is told how far it is.
+    limit
+        Stop reading a split after so many edges; None: read all.
 
     Raises
     ------
@@ -122,12 +126,8 @@ def collect(
     report = _reporter(splits, callback)
     coded = {}
     for split, sources in splits.items():
-        pieces = [
-            _encode(block, name, entities, relations)
-            for source in sources
-            for name, block in _named_blocks(source, columns, same_type, report)
-        ]
-        coded[split] = _joined(pieces)
+        blocks = _limited(_named_blocks(sources, columns, same_type, report), limit)
+        coded[split] = _joined([_encode(block, name, entities, relations) for name, block in blocks])
     names, final = relations.finish()
     for edges in coded.values():
         edges.relation = final[edges.relation]
@@ -135,12 +135,27 @@ def collect(
 
 
 def _named_blocks(
-    source: Any, columns: Sequence[str] | None, same_type: bool, report: Callable[[Any, EdgeBlock], None]
-) -> Iterator[tuple[str, EdgeBlock]]:
-    name = str(source) if is_path(source) else name_of(source)
-    for block in read_edges(source, columns, same_type):
-        yield name, block
-        report(source, block)
+    sources: Sequence[Any],
+    columns: Sequence[str] | None,
+    same_type: bool,
+    report: Callable[[Any, EdgeBlock], None],
+) -> Generator[tuple[str, EdgeBlock]]:
+    for source in sources:
+        name = str(source) if is_path(source) else name_of(source)
+        with closing(read_edges(source, columns, same_type)) as blocks:
+            for block in blocks:
+                report(source, block)
+                yield name, block
+
+
+def _limited(named: Generator[tuple[str, EdgeBlock]], limit: int | None) -> Iterator[tuple[str, EdgeBlock]]:
+    edges = 0
+    with closing(named):
+        for name, block in named:
+            yield name, block
+            edges += len(block)
+            if limit is not None and edges >= limit:
+                return
 
 
 def _encode(block: EdgeBlock, name: str, entities: Dictionary, relations: RelationNames) -> CodedEdges:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,10 +46,8 @@ def number(collected: Collected, config: Config) -> Numbering:
     DoesNotFitError
         No number of partitions lets `training.memory` hold enough of them.
     """
-    types = tuple(config.entities) or (UNTYPED_ENTITY,)
-    if RESERVED in types:
-        raise ConfigValueError(f"entities.{RESERVED}", {}, "should have another name; this one is taken")
-    relations = _relations(collected, config)
+    types = type_names(config)
+    relations = relations_of(collected, config)
     positions, strings = collected.entities.positions(), arrow_strings(collected.entities.strings())
     rows, names = {}, {}
     for index, name in enumerate(types):
@@ -71,7 +70,16 @@ def random_order(count: int, seed: int, *stream: int) -> Rows:
     return order
 
 
-def _relations(collected: Collected, config: Config) -> tuple[RelationType, ...]:
+def type_names(config: Config) -> tuple[str, ...]:
+    """Return the names of the entity types. Raises ConfigValueError if one is taken."""
+    types = tuple(config.entities) or (UNTYPED_ENTITY,)
+    if RESERVED in types:
+        raise ConfigValueError(f"entities.{RESERVED}", {}, "should have another name; this one is taken")
+    return types
+
+
+def relations_of(collected: Collected, config: Config) -> tuple[RelationType, ...]:
+    """Return the relations: those of the config, or those found, between entities of the only type."""
     if config.relations:
         return tuple(
             RelationType(relation.name, relation.head, relation.tail) for relation in config.relations
@@ -98,15 +106,20 @@ def sides_of(
     return (edges.head, heads[edges.relation]), (edges.tail, tails[edges.relation])
 
 
-def _schema(
-    counts: dict[str, int], relations: tuple[RelationType, ...], collected: Collected, config: Config
-) -> GraphSchema:
-    types = tuple(
+def entity_types(counts: Mapping[str, int], config: Config) -> tuple[EntityType, ...]:
+    """Return the entity types as they are declared."""
+    return tuple(
         EntityType(name, count, declared.partitioned)
         if (declared := config.entities.get(name))
         else EntityType(name, count)
         for name, count in counts.items()
     )
+
+
+def _schema(
+    counts: dict[str, int], relations: tuple[RelationType, ...], collected: Collected, config: Config
+) -> GraphSchema:
+    types = entity_types(counts, config)
     weighted = any(edges.weight is not None for edges in collected.splits.values())
     whole = GraphSchema(types, relations, 1, weighted)
     asked = config.graph.partitions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ def check_source(source: Any) -> None:
 
 def read_edges(
     source: Any, columns: Sequence[str] | None = None, same_type: bool = True
-) -> Iterator[EdgeBlock]:
+) -> Generator[EdgeBlock]:
     """Yield the edges of a source: a file (TSV, CSV, Parquet; plain, gzip, zstd) or an object in memory.
 
     Raises
