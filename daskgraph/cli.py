@@ -61,6 +61,23 @@ def _columns(_: click.Context, __: click.Parameter, value: str | None) -> list[s
     return None if value is None else [name.strip() for name in value.split(",")]
 
 
+def _nodes(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+    """Return a number of nodes, or one for each entity type that is named."""
+    counts: dict[str, int] = {}
+    for value in values:
+        name, _equals, number = value.rpartition("=")
+        if not (number.isdecimal() and int(number)):
+            raise click.BadParameter(f"{value!r} should be a number, or TYPE=NUMBER", param=parameter)
+        counts[name] = int(number)
+    if not counts:
+        return None
+    if "" not in counts:
+        return counts
+    if len(counts) > 1:
+        raise click.BadParameter("give one number, or TYPE=NUMBER for every type", param=parameter)
+    return counts[""]
+
+
 def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
     def decorate(function: Command) -> Command:
         for decorator in reversed(decorators):
@@ -155,6 +172,51 @@ def train(
     tables.write_table(("training", "value"), tables.flat_rows(summary))
     if evaluation:
         _write_evaluation(evaluation)
+
+
+@main.command()
+@click.argument("source", required=False)
+@click.option("--nodes", multiple=True, callback=_nodes, metavar="[TYPE=]N", help="Without SOURCE: entities,")
+@click.option("--edges", type=click.IntRange(min=1), metavar="M", help="edges of a graph,")
+@click.option("--relations", type=click.IntRange(min=1), default=1, metavar="R", help="and relations.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Train on so many.")
+@click.option("-o", "--output", metavar="MODEL.zarr", help="Where the model will be  [default: here].")
+@click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
+@config_options
+@output_options
+def plan(
+    source: str | None,
+    nodes: int | dict[str, int] | None,
+    edges: int | None,
+    relations: int,
+    workers: int,
+    output: str | None,
+    columns: list[str] | None,
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Tell what training SOURCE will take: partitions, memory, disk, time.
+
+    SOURCE is as of `train`. Without one, give --nodes and --edges.
+    """
+    from daskgraph import api, tables
+    from daskgraph.config import load
+
+    found = api.plan(
+        source,
+        output,
+        nodes=nodes,
+        edges=edges,
+        relations=relations,
+        config=load(files, overrides=overrides),
+        columns=columns,
+        workers=workers,
+    )
+    if as_json:
+        tables.write_json(found.to_dict())
+    else:
+        tables.write_table(("plan", "value"), tables.plan_rows(found))
 
 
 @main.command("import")

@@ -82,7 +82,8 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
         parameter_bytes=_parameter_bytes(model),
         workspace_bytes=workspace_bytes,
         batch_size=model.config.training.batch_size,
-        copies=model.config.training.keep,
+        # The best epoch is kept where training may end early.
+        copies=model.config.training.keep + (model.config.evaluation.patience > 0),
     )
 
 

@@ -4,7 +4,10 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TextIO
+
+from daskgraph.errors import shown_size
 
 Row = Sequence[str]
 
@@ -77,6 +80,43 @@ def flat_rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[Row]:
             yield from flat_rows({str(number): item for number, item in enumerate(value)}, f"{path}.")
         else:
             yield path, shown(value)
+
+
+def plan_rows(plan: Any) -> Iterator[Row]:
+    """Return the rows of a plan, sizes and times as people read them."""
+    for name, count in plan.entities.items():
+        yield ("entities" if len(plan.entities) == 1 else f"entities, {name}"), shown(count)
+    yield "edges", shown(plan.edges)
+    yield "partitions", shown(plan.partitions)
+    yield "buckets", shown(plan.buckets)
+    yield "partitions in memory", shown(plan.buffer)
+    yield "memory", shown_size(plan.memory_bytes)
+    for field in fields(plan.memory):
+        yield f"  {field.name}", shown_size(getattr(plan.memory, field.name))
+    yield "disk", shown_size(plan.disk_bytes)
+    yield "partitions read an epoch", shown(plan.swaps)
+    if plan.rates is not None:
+        yield "edges/s", shown(round(plan.rates.edges_per_second))
+        yield "time", shown_time(plan.seconds)
+    yield "workers at most", shown(plan.workers_at_most)
+    yield from (("note", note) for note in plan.notes)
+
+
+def shown_time(seconds: float) -> str:
+    """Return a duration in its two greatest units.
+
+    >>> shown_time(93784), shown_time(3.21)
+    ('1 d 2 h', '3.2 s')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    first = next(index for index, (_, size) in enumerate(units) if seconds >= size)
+    left, parts = round(seconds), []
+    for unit, size in units[first : first + 2]:
+        parts.append(f"{left // size} {unit}")
+        left %= size
+    return " ".join(parts)
 
 
 def shown(value: Any) -> str:

@@ -13,6 +13,7 @@ from click.testing import CliRunner, Result
 
 from daskgraph import __version__, api, cli
 from daskgraph.errors import DaskgraphError, UnknownEntityError, UsageError
+from daskgraph.planning import Memory, Plan, Rates
 
 EVALUATION = {
     "split": "test",
@@ -40,9 +41,27 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Mock:
     mock.open_model.return_value.predict.return_value = ANSWERS
     mock.info.return_value = {"kind": "graph", "entities": {"user": 2000}}
     mock.restore.return_value.configure_mock(path=Path("m.zarr"), epochs=3)
-    for name in ("train", "import_edges", "evaluate", "open_model", "info", "restore"):
+    mock.plan.return_value = PLAN
+    for name in ("train", "import_edges", "evaluate", "open_model", "info", "plan", "restore"):
         monkeypatch.setattr(api, name, getattr(mock, name))
     return mock
+
+
+PLAN = Plan(
+    entities={"user": 1000, "item": 10},
+    edges=20_000,
+    partitions=8,
+    buckets=64,
+    buffer=4,
+    memory_bytes=15 << 20,
+    memory=Memory(1 << 20, 2 << 20, 3 << 20, 4 << 20, 5 << 20),
+    disk_bytes=1 << 30,
+    swaps=9,
+    seconds=3725.0,
+    rates=Rates(12_345.6, 1e9, 2e9),
+    workers_at_most=1,
+    notes=("something to know",),
+)
 
 
 def run(*arguments: str) -> Result:
@@ -99,6 +118,59 @@ def test_import(mocked: Mock) -> None:
             callback=ANY,
         )
     ]
+
+
+def test_plan(mocked: Mock) -> None:
+    printed = rows(run("plan", "edges.tsv", "-o", "m.zarr", "-s", "training.epochs=3", "--workers", "2"))
+    assert [
+        row for row in printed if row[0] in ("entities, user", "memory", "  vectors", "disk", "time", "note")
+    ] == [
+        ["entities, user", "1,000"],
+        ["memory", "15.0MiB"],
+        ["  vectors", "2.0MiB"],
+        ["disk", "1.0GiB"],
+        ["time", "1 h 2 min"],
+        ["note", "something to know"],
+    ]
+    assert mocked.mock_calls == [
+        call.plan(
+            "edges.tsv",
+            "m.zarr",
+            nodes=None,
+            edges=None,
+            relations=1,
+            config={"training": {"epochs": 3}},
+            columns=None,
+            workers=2,
+        )
+    ]
+
+
+def test_plan__as_json(mocked: Mock) -> None:
+    found = json.loads(run("plan", "a.zarr", "--json").stdout)
+    keys = ("partitions", "buckets", "memory_bytes", "disk_bytes", "swaps", "seconds", "workers_at_most")
+    assert [found[key] for key in keys] == [8, 64, 15 << 20, 1 << 30, 9, 3725.0, 1]
+    assert found["memory"]["process"] == 1 << 20
+    assert found["rates"]["edges_per_second"] == 12_345.6
+
+
+@pytest.mark.parametrize(
+    ("given", "nodes"),
+    [(["20"], 20), (["user=20", "item=3"], {"user": 20, "item": 3})],
+)
+def test_plan__of_numbers(mocked: Mock, given: list[str], nodes: object) -> None:
+    options = [part for number in given for part in ("--nodes", number)]
+    assert run("plan", *options, "--edges", "50").exit_code == 0
+    assert mocked.plan.call_args.kwargs["nodes"] == nodes
+    assert mocked.plan.call_args.kwargs["edges"] == 50
+
+
+@pytest.mark.parametrize("given", [["some"], ["0"], ["user=x"], ["3", "user=3"], ["-3"]])
+def test_plan__of_wrong_numbers(mocked: Mock, given: list[str]) -> None:
+    options = [f"--nodes={number}" for number in given]
+    result = run("plan", *options, "--edges", "50")
+    assert result.exit_code == 2
+    assert "TYPE=NUMBER" in result.stderr
 
 
 def test_eval(mocked: Mock) -> None:

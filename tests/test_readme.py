@@ -79,6 +79,7 @@ def test_command_line(small_clone: Path) -> None:
         "export",
         "import",
         "info",
+        "plan",
     }
     compiled = {name: value for name, value in os.environ.items() if name != "NUMBA_DISABLE_JIT"}
     for words in given:

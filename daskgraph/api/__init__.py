@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from daskgraph.api.handles import Graph, Model, evaluate_model
+from daskgraph.api.plans import Nodes, plan_numbers, plan_source
 from daskgraph.api.restoring import restore_model
 from daskgraph.api.training import Given, Init, given_keys, train_source
 from daskgraph.config import merge
+from daskgraph.errors import QuestionError
 from daskgraph.evaluation import Evaluation
 from daskgraph.events import Callback, ignore
 from daskgraph.ingest import import_edges as _import_edges
 from daskgraph.neighbors import Answer
+from daskgraph.planning import Plan
 from daskgraph.store import GraphStore, ModelStore, open_store
 
 __all__ = [
@@ -19,11 +22,13 @@ __all__ = [
     "Evaluation",
     "Graph",
     "Model",
+    "Plan",
     "evaluate",
     "import_edges",
     "info",
     "open_graph",
     "open_model",
+    "plan",
     "restore",
     "train",
 ]
@@ -167,6 +172,64 @@ def _init(model: Model | str | Path | None, optimizer: bool) -> Init | None:
     if model is None:
         return None
     return Init(model.path if isinstance(model, Model) else Path(model), optimizer)
+
+
+def plan(
+    source: Any = None,
+    path: str | Path | None = None,
+    *,
+    nodes: Nodes | None = None,
+    edges: int | None = None,
+    relations: int = 1,
+    config: Given = None,
+    columns: Sequence[str] | None = None,
+    workers: int = 1,
+) -> Plan:
+    """Tell what a training would take before it runs: partitions, memory, disk, time.
+
+    Times come from two seconds of training and writing on this machine. Nothing is left of that.
+
+    Parameters
+    ----------
+    source
+        As of `train`. Files that are not imported yet are counted where they are small, else estimated.
+    path
+        Where the model would be, and nothing is yet; its disk is what is measured.
+    nodes, edges
+        Instead of a source, how large the graph is; nodes by entity type where the config has several.
+    relations
+        How many relations it has, where the config does not say.
+    config
+        A Config, a mapping or a TOML file.
+    columns
+        Names or numbers of the columns of a source that is not imported yet.
+    workers
+        How many will train at once.
+
+    Raises
+    ------
+    DoesNotFitError
+        The memory or the disk is too small, or the partitions are too few; the message says what to change.
+    QuestionError
+        Neither or both of source and numbers are given.
+    ConfigError, SourceError, EdgeFileError
+        The config or the source can not be used.
+
+    Examples
+    --------
+    >>> import daskgraph
+    >>> config = {"training": {"memory": "2GiB", "threads": 1}}
+    >>> plan = daskgraph.plan(nodes=20_000_000, edges=1_000_000, config=config)
+    >>> plan.partitions, plan.memory_bytes < 2**31, plan.workers_at_most
+    (64, True, 4)
+    """
+    given = given_keys(config)
+    if (source is None) == (nodes is None) or (nodes is None) != (edges is None):
+        raise QuestionError("give a source to plan for, or its numbers of nodes and edges")
+    if nodes is not None and edges is not None:
+        return plan_numbers(nodes, edges, relations, given, workers=workers, path=path)
+    opened = source.store if isinstance(source, Graph) else source
+    return plan_source(opened, given, columns=columns, workers=workers, path=path)
 
 
 def evaluate(

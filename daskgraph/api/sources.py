@@ -63,7 +63,7 @@ def open_source(
         return source
     if is_graph_store(source):
         return GraphStore.open(source)
-    files = _files(source)
+    files = source_files(source)
     place = graph_path_beside(model)
     if place.exists():
         graph = GraphStore.open(place)
@@ -94,7 +94,7 @@ def holds_source(graph: GraphStore, source: Any, columns: Sequence[str] | None =
     is gone
     afterwards: to go on with another graph's model would be worse than the time that this takes.
     """
-    files = _files(source)
+    files = source_files(source)
     if _imported_from(graph, files):
         return True
     with TemporaryDirectory(prefix="daskgraph-") as folder:
@@ -110,7 +110,8 @@ def name_of_source(source: Any) -> str:
     return str(source) if isinstance(source, str | Path) else f"the {type(source).__name__}"
 
 
-def _files(source: Any) -> SourceFiles:
+def source_files(source: Any) -> SourceFiles:
+    """Return the files of each split that a source names; an object in memory is its own train split."""
     if isinstance(source, str | Path) and Path(source).is_dir():
         return find_files(source)
     return SourceFiles(Path(source) if isinstance(source, str) else source)

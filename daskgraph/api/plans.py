@@ -1,0 +1,177 @@
+"""What a training would take: sizes of a source or given ones, rates of this machine, one plan."""
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from daskgraph.api.sources import default_model_path, import_settings, is_graph_store, source_files
+from daskgraph.config import Config, merge
+from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
+from daskgraph.graph import UNTYPED_ENTITY, UNTYPED_RELATION, EntityType, GraphSchema, RelationType
+from daskgraph.ingest import estimate
+from daskgraph.model import Model
+from daskgraph.planning import Plan, choose, choose_buffer, make_plan
+from daskgraph.schedule import count_reads
+from daskgraph.schedule.orders import held_sets
+from daskgraph.sizes import memory_limit, sizes_of
+from daskgraph.store import GraphStore
+from daskgraph.threads import available_threads
+from daskgraph.tune import calibrate
+
+Nodes = int | Mapping[str, int]
+
+NAME_BYTES = 16.0
+"""What an entity's id may take where none is known."""
+
+
+class Subject(NamedTuple):
+    """What a plan is made for."""
+
+    config: Config
+    """All keys."""
+    schema: GraphSchema
+    """Types and their counts."""
+    edges: int
+    """Edges of the train split."""
+    graph_bytes: int = 0
+    """What its graph will take on the disk, where it is still to be imported."""
+    partitions: int | None = None
+    """Its partitions, where they are decided; None: to be chosen."""
+    notes: tuple[str, ...] = ()
+    """What to know about these numbers."""
+
+
+def plan_source(
+    source: Any,
+    given: Mapping[str, Any],
+    *,
+    columns: Sequence[str] | None,
+    workers: int,
+    path: str | Path | None,
+) -> Plan:
+    """Plan the training of a source that there is."""
+    target = default_model_path(source) if path is None else Path(path)
+    if isinstance(source, GraphStore) or is_graph_store(source):
+        subject = _of_graph(source if isinstance(source, GraphStore) else GraphStore.open(source), given)
+    else:
+        subject = _of_files(source, merge({}, given), columns)
+    return _plan(subject, workers, target.absolute().parent)
+
+
+def plan_numbers(
+    nodes: Nodes,
+    edges: int,
+    relations: int,
+    given: Mapping[str, Any],
+    *,
+    workers: int,
+    path: str | Path | None,
+) -> Plan:
+    """Plan the training of a graph that is known by its numbers alone."""
+    config = merge({}, given)
+    counts = _counts(nodes, config)
+    types = tuple(
+        EntityType(name, count, config.entities[name].partitioned if name in config.entities else True)
+        for name, count in counts.items()
+    )
+    kinds = tuple(RelationType(kind.name, kind.head, kind.tail) for kind in config.relations) or tuple(
+        RelationType(f"{UNTYPED_RELATION} {number}", UNTYPED_ENTITY, UNTYPED_ENTITY)
+        for number in range(relations)
+    )
+    schema = GraphSchema(types, kinds)
+    subject = Subject(config, schema, edges, _graph_bytes(schema, edges, NAME_BYTES), _asked(config))
+    return _plan(subject, workers, Path("." if path is None else path).absolute().parent)
+
+
+def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
+    config = merge(import_settings(graph), given)
+    own, edges = graph.schema.partitions, graph.splits["train"]
+    asked = _asked(config)
+    if asked is None or asked == own:
+        return Subject(config, graph.schema, edges, partitions=own)
+    note = f"{graph.path} has {own} partitions; this is the plan for importing it again in {asked}"
+    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,))
+
+
+def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Subject:
+    files = source_files(source)
+    given = {"train": files.train, "valid": files.valid, "test": files.test}
+    found = estimate({split: [file] for split, file in given.items() if file is not None}, config, columns)
+    notes: tuple[str, ...] = ()
+    if found.sample is not None:
+        notes = (
+            f"entities and edges are estimated from the first {found.sample:,} edges; import for exact ones",
+        )
+    graph_bytes = _graph_bytes(found.schema, found.edges, found.name_bytes)
+    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes)
+
+
+def _plan(subject: Subject, workers: int, folder: Path) -> Plan:
+    config, training = subject.config, subject.config.training
+    threads = available_threads(training.threads)
+    model = Model(config, subject.schema)
+    sizes, limit = sizes_of(model, subject.edges, threads), memory_limit(config)
+    if subject.partitions is None:
+        choice = choose(sizes, limit, buffer=training.buffer, workers=workers)
+    else:
+        choice = choose_buffer(sizes, limit, subject.partitions, buffer=training.buffer, workers=workers)
+    held = {table.name: table.held(choice.partitions, choice.buffer) for table in sizes.tables}
+    plan = make_plan(
+        sizes,
+        choice,
+        epochs=training.epochs,
+        rates=calibrate(model, held, threads, folder),
+        extra_disk=subject.graph_bytes,
+        count_reads=_reads_of(training.bucket_order),
+        notes=subject.notes,
+    )
+    free = shutil.disk_usage(folder).free
+    if plan.disk_bytes > free:
+        raise DiskTooSmallError(str(folder), plan.disk_bytes, free)
+    return plan
+
+
+def _reads_of(order: str) -> Callable[[int, int], int] | None:
+    """Return what counts an order's reads; None for beta, whose count is a formula."""
+    if order in ("auto", "beta"):
+        return None
+
+    def count(partitions: int, buffer: int) -> int:
+        return count_reads(held_sets(order, partitions, buffer, (), np.random.default_rng(0)))
+
+    return count
+
+
+def _asked(config: Config) -> int | None:
+    return None if config.graph.partitions == "auto" else config.graph.partitions
+
+
+def _counts(nodes: Nodes, config: Config) -> dict[str, int]:
+    types = tuple(config.entities) or (UNTYPED_ENTITY,)
+    if isinstance(nodes, int):
+        if len(types) > 1:
+            raise QuestionError(f"the config has entity types {', '.join(types)}: give the nodes of each")
+        return {types[0]: nodes}
+    for name in nodes:
+        if name not in types:
+            raise QuestionError(f"the config has no entity type {name!r}; {suggestion(name, types)}")
+    missing = [name for name in types if name not in nodes]
+    if missing:
+        raise QuestionError(f"how many nodes of type {missing[0]!r} are there?")
+    return {name: nodes[name] for name in types}
+
+
+def _graph_bytes(schema: GraphSchema, edges: int, name_bytes: float) -> int:
+    """Return about what a graph store takes: compressed rows of the edges' ends, and a name per entity."""
+    entities = sum(kind.count for kind in schema.entity_types)
+    ends = sum(_row_bytes(kind.count) for kind in schema.entity_types) / len(schema.entity_types)
+    edge_bytes = 2 * ends + _row_bytes(len(schema.relations)) + 4 * schema.weighted
+    return round(edges * edge_bytes + entities * (name_bytes + 10))
+
+
+def _row_bytes(count: int) -> float:
+    """Return what Zstandard makes of a random whole number below `count`, of four or eight bytes."""
+    return min(8.0, max(1, count - 1).bit_length() / 8 * 1.15)
