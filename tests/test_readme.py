@@ -1,12 +1,10 @@
 """What the README tells people to type does what it says, on a small piece of its graph."""
 
 import contextlib
-import gzip
 import io
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,35 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_clone import ROOT, small_clone
 
 from daskgraph_kernels.jit import COMPILED
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SOURCE = ROOT / "examples" / "fb15k-237"
+
+__all__ = ["small_clone"]
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def small_clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with examples/ as in a clone, but for a hundredth of the edges."""
-    folder = tmp_path / "examples" / SOURCE.name
-    folder.mkdir(parents=True)
-    for split in ("train", "valid", "test"):
-        write_sample(SOURCE / f"{split}.tsv.gz", folder / f"{split}.tsv.gz")
-    shutil.copy(SOURCE / "names.tsv.gz", folder)
-    shutil.copy(ROOT / "examples" / "fb15k-237.toml", folder.parent)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write_sample(source: Path, target: Path) -> None:
-    with gzip.open(source, "rt") as file:
-        edges = list(file)
-    asked_for = [edge for edge in edges if "/m/03r0g9\t" in edge or "\t/m/03r0g9" in edge]
-    with gzip.open(target, "wt") as file:
-        file.writelines(dict.fromkeys([*edges[::100], *asked_for, *(e for e in edges if "/m/08gsvw" in e)]))
 
 
 def blocks(language: str) -> list[str]:
