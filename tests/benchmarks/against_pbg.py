@@ -18,6 +18,10 @@ large square products of the same BLAS reach on as many threads, measured after 
 
 Quality: after the same epochs both models rank the held-out edges by one evaluator, daskgraph's: filtered,
 both sides, against all entities (100,000 drawn ones in c). Drawn graphs have communities (`graphs.py`).
+
+Evaluation: in b the test edges are then ranked in turn, each side's model by its own means, filtered,
+against all entities. Seconds are of the whole call here; there without the start of the workers and without
+the lists of known answers, which PBG makes in Python.
 """
 
 from __future__ import annotations
@@ -25,7 +29,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +41,7 @@ from graphs import NumberedGraph, draw_communities, read_triples
 from pbg_model import read_pbg
 from records import machine, record
 from sgemm import peak
+from sides import Epoch, Side, own_side, say
 
 import daskgraph
 from daskgraph.config import Config
@@ -46,71 +50,23 @@ from daskgraph.model import Model
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
 
-HERE = Path(__file__).parent
+OWN_GRAPH, OWN_MODEL, JOB_OF_PBG = "graph.zarr", "own.model.zarr", "pbg.json"
 HELD_OUT = 20_000
 DRAWN_CANDIDATES = 100_000
 LARGE = 1_000_000
-
-
-class Epoch(NamedTuple):
-    """What an epoch came to."""
-
-    rate: float
-    """Edges a second."""
-
-    processor_seconds: float
-    """Time of all threads and workers together."""
-
-
-class Side:
-    """A process that trains one epoch when told to."""
-
-    def __init__(self, python: str | Path, script: str, folder: Path, log: str) -> None:
-        self._log = folder / log
-        with self._log.open("w") as log_file:
-            self._process = subprocess.Popen(
-                [str(python), str(HERE / script), str(folder)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log_file,
-                text=True,
-            )
-
-    def __enter__(self) -> Side:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.kill()
-        self._process.communicate()
-
-    def do(self, command: str) -> dict[str, float]:
-        """Have one command done; what it answers."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(command + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"no answer to {command!r}:\n{self._log.read_text()[-2000:]}")
-        return dict(json.loads(line))
-
-    def epoch(self) -> Epoch:
-        """Train an epoch."""
-        done = self.do("epoch")
-        return Epoch(done["edges"] / done["seconds"], done["processor_seconds"])
+FILTERED = "b"
+"""The one case whose evaluation PBG has: filtered ranks need reciprocal relations there."""
 
 
 def prepare(folder: Path, case: Case, graph: NumberedGraph, epochs: int, threads: int) -> None:
-    """Write what both sides need into a folder."""
+    """Write the edges for both sides, and what PBG is to train, into a folder."""
     for split, edges in graph.splits.items():
         np.save(folder / f"{split}.npy", edges)
     others = {split: graph.frame(split) for split in graph.splits if split != "train"}
-    daskgraph.import_edges(graph.frame("train"), folder / "graph.zarr", **others)
-    config = case.config(epochs=epochs, threads=threads, checkpoint="1h")
-    (folder / "own.json").write_text(json.dumps(config))
+    daskgraph.import_edges(graph.frame("train"), folder / OWN_GRAPH, **others)
     other = case.config_of_pbg(str(folder), epochs, threads)
     job = {"entities": graph.entities, "relations": graph.relations, "config": other}
-    (folder / "pbg.json").write_text(json.dumps(job))
+    (folder / JOB_OF_PBG).write_text(json.dumps(job))
 
 
 class Pair(NamedTuple):
@@ -136,8 +92,8 @@ def train_in_turn(own: Side, pbg: Side, pairs: int, threads: int) -> list[Pair]:
 
 def judge(folder: Path, case: Case, threads: int) -> dict[str, float]:
     """Rank the held-out edges by both models; their MRRs."""
-    graph = GraphStore.open(folder / "graph.zarr")
-    store = ModelStore.open(folder / "own.model.zarr")
+    graph = GraphStore.open(folder / OWN_GRAPH)
+    store = ModelStore.open(folder / OWN_MODEL)
     model = Model(Config.from_dict(store.config), graph.schema)
     candidates = DRAWN_CANDIDATES if case.entities > LARGE else "all"
     models: dict[str, ModelStore | Vectors] = {"own": store, "pbg": read_pbg(folder / "pbg", model, graph)}
@@ -147,35 +103,56 @@ def judge(folder: Path, case: Case, threads: int) -> dict[str, float]:
     }
 
 
+def evaluate_in_turn(folder: Path, pbg: Side, pairs: int, threads: int) -> dict[str, Any]:
+    """Rank the test edges, each side its own model by its own means; seconds."""
+    graph, store = GraphStore.open(folder / OWN_GRAPH), ModelStore.open(folder / OWN_MODEL)
+    seconds: dict[str, list[float]] = {"own": [], "pbg": []}
+    for number in range(pairs):
+        seconds["own"].append(evaluate(store, graph, "test", threads=threads).seconds)
+        judged = pbg.do("evaluate")
+        seconds["pbg"].append(judged["seconds"])
+        say(f"evaluation {number + 1}: {seconds['own'][-1]:.1f} s, PBG {seconds['pbg'][-1]:.1f} s")
+    ratios = [pbg / own for own, pbg in zip(seconds["own"], seconds["pbg"], strict=True)]
+    return {**seconds, "ratios": ratios, "mrr_of_pbg_by_pbg": judged["mrr"]}
+
+
 def compare(name: str, folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     """Measure one case."""
-    case, threads = CASES[name], chosen.threads
+    case, threads, epochs = CASES[name], chosen.threads, chosen.pairs + 1
     say(f"{name}: {case.title}")
-    graph = graph_of(case, name, chosen.fb15k)
-    prepare(folder, case, graph, chosen.pairs + 1, threads)
-    del graph
-    python = pbg_environment.python_of_pbg(chosen.environment)
-    with (
-        Side(sys.executable, "own_worker.py", folder, "own.log") as own,
-        Side(python, "pbg_worker.py", folder, "pbg.log") as pbg,
-    ):
-        pairs = train_in_turn(own, pbg, chosen.pairs, threads)
-        own.do("save")
-        pbg.do("save")
-    flops = case.flops / case.in_batch
-    return {
+    prepare(folder, case, graph_of(case, name, chosen.fb15k), epochs, threads)
+    config = case.config(epochs=epochs, threads=threads, checkpoint="1h")
+    result = {
         "title": f"{case.title}, d = {case.dimension}, {case.in_batch} + {case.uniform}",
         "entities": case.entities,
         "edges": case.edges,
-        "epochs": chosen.pairs + 1,
+        "epochs": epochs,
         "threads": threads,
+    }
+    python = pbg_environment.python_of_pbg(chosen.environment)
+    with (
+        own_side(folder / OWN_GRAPH, folder / OWN_MODEL, config) as own,
+        Side(python, "pbg_worker.py", folder / JOB_OF_PBG) as pbg,
+    ):
+        result |= figures(case, train_in_turn(own, pbg, chosen.pairs, threads))
+        own.do("save")
+        pbg.do("save")
+        result["mrr"] = judge(folder, case, threads)
+        if name == FILTERED:
+            result["evaluation"] = evaluate_in_turn(folder, pbg, chosen.pairs, threads)
+    return result
+
+
+def figures(case: Case, pairs: list[Pair]) -> dict[str, list[float]]:
+    """Return what the pairs came to."""
+    flops = case.flops / case.in_batch
+    return {
         "own": [pair.own.rate for pair in pairs],
         "pbg": [pair.pbg.rate for pair in pairs],
         "ratios": [pair.own.rate / pair.pbg.rate for pair in pairs],
         "processor_ratios": [pair.pbg.processor_seconds / pair.own.processor_seconds for pair in pairs],
         "peaks": [pair.peak for pair in pairs],
         "shares": [flops * pair.own.rate / pair.peak for pair in pairs],
-        "mrr": judge(folder, case, threads),
     }
 
 
@@ -193,16 +170,12 @@ def summary(name: str, result: dict[str, Any]) -> str:
     own, pbg, ratio, processor, share = (statistics.median(result[key]) for key in keys)
     spread = f"{min(result['ratios']):.1f} to {max(result['ratios']):.1f}"
     mrr = result["mrr"]
+    evaluations = result.get("evaluation", {"ratios": []})["ratios"]
+    faster = f"; evaluation {statistics.median(evaluations):.1f} ×" if evaluations else ""
     return (
         f"{name}: {own:,.0f} edges/s, PBG {pbg:,.0f}: {ratio:.1f} × ({spread}), {processor:.1f} × "
-        f"in processor time, {share:.2f} of the machine; MRR {mrr['own']:.4f}, PBG {mrr['pbg']:.4f}"
+        f"in processor time, {share:.2f} of the machine; MRR {mrr['own']:.4f}, PBG {mrr['pbg']:.4f}{faster}"
     )
-
-
-def say(text: str) -> None:
-    """Tell how far it is."""
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
 
 
 def main() -> None:

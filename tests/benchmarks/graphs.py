@@ -56,6 +56,13 @@ def draw_communities(
     return NumberedGraph(entities, relations, {"train": chosen[:edges], "test": chosen[edges:]})
 
 
+def draw_uniform(entities: int, relations: int, edges: int) -> NumberedGraph:
+    """Draw edges in which nothing can be learned. The seed is fixed."""
+    random = np.random.default_rng(21)
+    columns = [random.integers(count, size=edges) for count in (entities, relations, entities)]
+    return NumberedGraph(entities, relations, {"train": np.column_stack(columns)})
+
+
 def read_triples(folder: Path) -> NumberedGraph:
     """Read a knowledge graph from folder/{train,valid,test}.tsv.gz: head, relation and tail by name."""
     texts = [

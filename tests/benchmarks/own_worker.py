@@ -1,12 +1,11 @@
-"""Our side of `against_pbg.py`: a training that waits after every epoch.
+"""A training of daskgraph's that waits after every epoch.
 
-    python own_worker.py FOLDER < commands
+    python own_worker.py JOB.json < commands
 
-FOLDER holds own.json (the config) and graph.zarr. Each line of standard input is a command, answered by one
-line of JSON:
+The job holds graph, model and config. Each line of standard input is a command, answered by one line of JSON:
 
 - `epoch`: train one; its edges, seconds of reading, shuffling and training, and processor seconds;
-- `save`: commit the model to FOLDER/own.model.zarr.
+- `save`: commit the model; the most memory that the process held, in bytes.
 """
 
 from __future__ import annotations
@@ -50,17 +49,16 @@ class Paced:
             self.used = used
             wait_for("save" if event.epoch == self.epochs else "epoch")
         if isinstance(event, TrainingFinished):
-            answer()
+            answer(peak_memory=event.summary["peak_memory_bytes"])
             # What a training does afterwards, to evaluate the valid split, is not wanted here.
             raise SystemExit
 
 
 def main() -> None:
-    """Train the folder's job."""
-    folder = Path(sys.argv[1])
-    config = json.loads((folder / "own.json").read_text())
-    callback = Paced(config["training"]["epochs"])
-    daskgraph.train(folder / "graph.zarr", folder / "own.model.zarr", config=config, callback=callback)
+    """Train the job."""
+    job = json.loads(Path(sys.argv[1]).read_text())
+    callback = Paced(job["config"]["training"]["epochs"])
+    daskgraph.train(job["graph"], job["model"], config=job["config"], callback=callback)
 
 
 if __name__ == "__main__":

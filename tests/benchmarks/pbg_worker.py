@@ -1,9 +1,9 @@
 """The other side of `against_pbg.py`: run by the Python of PBG's environment, which has torch and h5py.
 
-    python pbg_worker.py FOLDER < commands
+    python pbg_worker.py FOLDER/JOB.json < commands
 
-FOLDER holds pbg.json (PBG's config, the number of entities and relations) and an array of edges for every
-split. Each line of standard input is a command, answered by one line of JSON:
+The job holds PBG's config and the number of entities and relations; beside it lies an array of edges for
+every split. Each line of standard input is a command, answered by one line of JSON:
 
 - `epoch`: train one; its edges, PBG's own seconds of reading, shuffling and training, and the processor
   seconds of all workers;
@@ -49,9 +49,9 @@ class Messages(logging.Handler):
 class Worker:
     """One training of PBG, epoch by epoch."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        job = json.loads((folder / "pbg.json").read_text())
+    def __init__(self, path: Path) -> None:
+        self.folder = folder = path.parent
+        job = json.loads(path.read_text())
         self.config = ConfigSchema.from_dict(job["config"])
         (folder / "entity_count_entity_0.txt").write_text(str(job["entities"]))
         (folder / "dynamic_rel_count.txt").write_text(str(job["relations"]))
