@@ -8,9 +8,11 @@ import numpy.typing as npt
 
 from daskgraph.config import Config
 from daskgraph.errors import InitError, UntrainedModelError
+from daskgraph.graph import EntityType
 from daskgraph.model import Model
-from daskgraph.store import GraphStore, ModelStore
+from daskgraph.store import GraphStore, ModelStore, Staging
 from daskgraph.store.joining import common_rows
+from daskgraph.vectors import FeatureMeans
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -38,11 +40,17 @@ def check(model: Model, other: ModelStore) -> None:
     Raises
     ------
     InitError
-        A type or relation of the same name has another dimension or operator.
+        A type or relation of the same name has another dimension or operator, or is made of features in one
+        of the two alone.
     """
     theirs = _description(other)
-    known = {kind.name for kind in theirs.schema.entity_types}
+    known = {kind.name: kind.featurized for kind in theirs.schema.entity_types}
     for kind in model.schema.entity_types:
+        if known.get(kind.name, kind.featurized) != kind.featurized:
+            reason = (
+                f"its {kind.name!r} is {'' if known[kind.name] else 'not '}featurised, here it is otherwise"
+            )
+            raise InitError(str(other.path), reason)
         if kind.name in known and model.dimension(kind.name) != theirs.dimension(kind.name):
             given, wanted = theirs.dimension(kind.name), model.dimension(kind.name)
             raise InitError(str(other.path), f"its {kind.name!r} has dimension {given}, here it is {wanted}")
@@ -98,21 +106,41 @@ def begin(store: ModelStore, graph: GraphStore, model: Model, other: ModelStore,
     if not is_begun(other):
         raise UntrainedModelError(str(other.path))
     staging = store.staging("begun")
-    entities = 0
-    for kind in model.schema.entity_types:
-        sources = _sources(graph, other, kind.name)
-        entities += int(np.count_nonzero(sources >= 0))
-        for start, stop in _ranges(store, model, kind.name):
-            rows = np.empty((stop - start, model.dimension(kind.name)), np.float32)
-            sums = np.zeros(stop - start, np.float32)
-            model.initial_rows(kind.name, start, rows)
-            _take(other, kind.name, sources[start:stop], rows, sums if optimizer else None)
-            staging.write_rows(kind.name, start, rows, sums)
     parameters = model.unpack(model.initial())
     relations = _take_parameters(model, other, parameters, optimizer)
+    entities = 0
+    for kind in model.schema.entity_types:
+        lists = graph.features(kind.name)
+        sources = _sources(graph, other, kind)
+        if lists is None:
+            entities += int(np.count_nonzero(sources >= 0))
+            _begin_rows(store, model, other, kind.name, sources, optimizer, staging)
+        else:
+            # An entity is known if all its features are.
+            entities += int(np.logical_and.reduceat(sources[lists.ids] >= 0, lists.offsets[:-1]).sum())
+            _take_features(other, kind.name, sources, parameters, optimizer)
+            means = FeatureMeans(model, model.pack(parameters), kind.name, lists)
+            staging.write_means(kind.name, len(means), means.rows)
     staging.write_parameters(parameters)
     store.commit(staging, {})
     return Found(entities, relations)
+
+
+def _begin_rows(
+    store: ModelStore,
+    model: Model,
+    other: ModelStore,
+    kind: str,
+    sources: Ids,
+    optimizer: bool,
+    staging: Staging,
+) -> None:
+    for start, stop in _ranges(store, model, kind):
+        rows = np.empty((stop - start, model.dimension(kind)), np.float32)
+        sums = np.zeros(stop - start, np.float32)
+        model.initial_rows(kind, start, rows)
+        _take(other, kind, sources[start:stop], rows, sums if optimizer else None)
+        staging.write_rows(kind, start, rows, sums)
 
 
 def _description(other: ModelStore) -> Model:
@@ -126,11 +154,16 @@ def _common_relations(model: Model, theirs: Model) -> list[tuple[int, int]]:
     return [(index, known[name]) for index, name in named if name in known]
 
 
-def _sources(graph: GraphStore, other: ModelStore, kind: str) -> Ids:
-    """Return for every row of a type the row of the same name in the other model; -1 if it has none."""
-    sources = np.full(graph.schema.entity_type(kind).count, -1, np.int64)
-    if kind in {known.name for known in other.schema.entity_types}:
-        for mine, theirs in common_rows(graph.names(kind), other.open_graph().names(kind)):
+def _sources(graph: GraphStore, other: ModelStore, kind: EntityType) -> Ids:
+    """Return for every row of a type the row of the same name in the other model, -1 if it has none.
+
+    The rows of a featurised type are its features'.
+    """
+    sources = np.full(kind.features if kind.featurized else kind.count, -1, np.int64)
+    if kind.name in {known.name for known in other.schema.entity_types}:
+        graphs = (graph, other.open_graph())
+        named = [own.feature_names if kind.featurized else own.names for own in graphs]
+        for mine, theirs in common_rows(*(names(kind.name) for names in named)):
             sources[mine] = theirs
     return sources
 
@@ -160,12 +193,22 @@ def _take(other: ModelStore, kind: str, sources: Ids, rows: Floats, sums: Floats
             sums[places] = their_sums[sources[places] - first]
 
 
+def _take_features(
+    other: ModelStore, kind: str, sources: Ids, parameters: Mapping[str, Floats], optimizer: bool
+) -> None:
+    """Copy the embeddings of those features of a type that the other model has."""
+    mine = np.flatnonzero(sources >= 0)
+    paths = [f"features/{kind}", *([f"optimizer/features/{kind}"] if optimizer else [])]
+    for path, theirs in other.read_parameters(paths if len(mine) else []).items():
+        parameters[path][mine] = theirs[sources[mine]]
+
+
 def _take_parameters(
     model: Model, other: ModelStore, parameters: Mapping[str, Floats], optimizer: bool
 ) -> int:
     """Copy operators of relations, and the vectors common to a type; return how many relations there are."""
     found = np.array(_common_relations(model, _description(other)), np.int64).reshape(-1, 2)
-    stored = other.read_parameters()
+    stored = other.read_parameters([path for path in other.parameters if "features/" not in path])
     for name, values in parameters.items():
         theirs = stored.get(name)
         if theirs is None or (name.startswith("optimizer/") and not optimizer):

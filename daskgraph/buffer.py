@@ -12,6 +12,7 @@ from threading import Lock
 import numpy as np
 import numpy.typing as npt
 
+from daskgraph.graph import Features
 from daskgraph.model import Model
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
@@ -37,6 +38,9 @@ class TypeTable:
 
     places: dict[int, int]
     """Where each held partition begins in `rows`."""
+
+    features: Features | None = None
+    """What entities are means of, where the type is featurised: then it has no rows, and all are held."""
 
     @property
     def ranges(self) -> Ids:
@@ -101,11 +105,15 @@ class Buffer:
         self._slots = slots = partitions if capacity >= partitions else capacity + _SPARE
         self._free = list(reversed(range(slots)))
         for kind in model.schema.entity_types:
-            bounds = graph.partition_bounds(kind.name)
+            bounds, features = graph.partition_bounds(kind.name), graph.features(kind.name)
             rows = kind.count if slots >= len(bounds) - 1 else slots * int(np.diff(bounds).max())
-            dimension = model.dimension(kind.name)
+            rows = 0 if features is not None else rows
             self.tables[kind.name] = TypeTable(
-                bounds, np.empty((rows, dimension), np.float32), np.empty(rows, np.float32), {}
+                bounds,
+                np.empty((rows, model.dimension(kind.name)), np.float32),
+                np.empty(rows, np.float32),
+                {} if features is None else {0: 0},
+                features,
             )
 
     @property
@@ -179,7 +187,7 @@ class Buffer:
             write.result()
         staging = self._open_staging()
         for name, table in self.tables.items():
-            if not table.partitioned:
+            if not table.partitioned and table.features is None:
                 staging.write_rows(name, 0, table.rows, table.sums)
         for partition in sorted(self._changed & self._held.keys()):
             self._write(partition, self._held[partition])

@@ -78,6 +78,16 @@ def _nodes(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     return counts[""]
 
 
+def _features(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str] | None:
+    found = {}
+    for value in values:
+        name, _equals, file = value.partition("=")
+        if not name or not file:
+            raise click.BadParameter(f"{value!r} should be TYPE=FILE", param=parameter)
+        found[name] = file
+    return found or None
+
+
 def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
     def decorate(function: Command) -> Command:
         for decorator in reversed(decorators):
@@ -93,6 +103,13 @@ debug_option = click.option(
     expose_value=False,
     callback=_remember_debug,
     help="Show the traceback of an error.",
+)
+features_option = click.option(
+    "--features",
+    multiple=True,
+    callback=_features,
+    metavar="TYPE=FILE",
+    help="Two columns: an entity of a featurised type, one of its features.",
 )
 output_options = _together(
     click.option("--json", "as_json", is_flag=True, help="Print one JSON object."),
@@ -127,6 +144,7 @@ def main() -> None:
     "-o", "--output", metavar="MODEL.zarr", help="The model  [default: SOURCE's name with .model.zarr]."
 )
 @click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
+@features_option
 @click.option("--init", metavar="OTHER.zarr", help="Begin a new model with another one's vectors, by name.")
 @click.option(
     "--init-optimizer/--no-init-optimizer",
@@ -140,6 +158,7 @@ def train(
     source: str,
     output: str | None,
     columns: list[str] | None,
+    features: dict[str, str] | None,
     init: str | None,
     init_optimizer: bool,
     files: tuple[str, ...],
@@ -160,6 +179,7 @@ def train(
             output,
             config=given,
             columns=columns,
+            features=features,
             init=init,
             init_optimizer=init_optimizer,
             callback=callback,
@@ -226,6 +246,7 @@ def plan(
 @click.option("--valid", metavar="FILE", help="Edges of the valid split.")
 @click.option("--test", metavar="FILE", help="Edges of the test split.")
 @click.option("--labels", metavar="FILE", help="Id, label and description per entity.")
+@features_option
 @config_options
 @output_options
 def import_(
@@ -235,6 +256,7 @@ def import_(
     valid: str | None,
     test: str | None,
     labels: str | None,
+    features: dict[str, str] | None,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     as_json: bool,
@@ -253,6 +275,7 @@ def import_(
             valid=valid,
             test=test,
             labels=labels,
+            features=features,
             callback=callback,
         )
     if as_json:

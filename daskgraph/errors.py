@@ -217,6 +217,58 @@ class EdgeFileError(DaskgraphError):
         return f"{self.path}, line {self.line}: {self.reason}: {_shortened(self.content)}"
 
 
+@dataclass(eq=False)
+class NotFeaturizedError(UsageError):
+    """Features for a type whose entities are not made of any."""
+
+    entity_type: str
+    """The type as given."""
+    featurized: tuple[str, ...]
+    """All types that are featurised."""
+
+    def __str__(self) -> str:
+        key = f"entities.{self.entity_type}.featurized"
+        if not self.featurized:
+            return f"features of {self.entity_type!r} were given: set {key} = true, or leave them out"
+        known = ", ".join(self.featurized)
+        return f"features of {self.entity_type!r} were given, and {key} is not set; it is for: {known}"
+
+
+@dataclass(eq=False)
+class NoFeaturesError(UsageError):
+    """A featurised type without a source of features."""
+
+    entity_type: str
+    """The type."""
+
+    def __str__(self) -> str:
+        name = self.entity_type
+        return f"entities.{name}.featurized is set, and no features are given: add --features {name}=FILE"
+
+
+@dataclass(eq=False)
+class MissingFeaturesError(DaskgraphError):
+    """Entities of a featurised type that have no features, and so could have no vector."""
+
+    entity_type: str
+    """The type."""
+    path: str
+    """Where features were looked for."""
+    count: int
+    """How many entities have none."""
+    total: int
+    """How many entities there are."""
+    names: tuple[str, ...]
+    """The first of them."""
+
+    def __str__(self) -> str:
+        shown = ", ".join(map(repr, self.names)) + (", …" if self.count > len(self.names) else "")
+        return (
+            f"{self.path}: {self.count:,} of {self.total:,} entities of type {self.entity_type!r} have no "
+            f"features: {shown}; add some (one that all of them share will do), or remove their edges"
+        )
+
+
 # ---- Stores ------------------------------------------------------------------------------------------------
 
 
@@ -456,13 +508,16 @@ class UnpartitionedTooBigError(DoesNotFitError):
     """Bytes that a worker may use."""
     needed: int
     """Bytes that would do."""
+    featurized: tuple[str, ...] = ()
+    """Which of them are featurised, and can not have partitions."""
 
     def __str__(self) -> str:
         largest = max(self.sizes, key=self.sizes.__getitem__)
+        way_out = "fewer features" if largest in self.featurized else f"entities.{largest}.partitioned = true"
         return (
             f"entity type {largest!r} takes {shown_size(self.sizes[largest])} in every worker, too much for "
             f"training.memory of {shown_size(self.limit)}; give {shown_size(self.needed)} or more, "
-            f"or import again with entities.{largest}.partitioned = true"
+            f"or import again with {way_out}"
         )
 
 

@@ -39,6 +39,12 @@ class EntityType:
     featurized: bool = False
     """Whether an entity is the mean of its features' embeddings."""
 
+    features: int = 0
+    """Number of its features, if it is featurised."""
+
+    feature_pairs: int = 0
+    """How many features its entities have together."""
+
 
 @dataclass(frozen=True)
 class RelationType:
@@ -61,6 +67,16 @@ class Edges(NamedTuple):
     relation: Ids
     tail: Ids
     weight: Floats | None = None
+
+
+class Features(NamedTuple):
+    """Which features the entities of a type have: those of row i are ids[offsets[i]:offsets[i + 1]]."""
+
+    offsets: Ids
+    """Where each entity's features begin, and where the last one's end, int64, (entities + 1,)."""
+
+    ids: Ids
+    """Numbers of features, int64, ascending for each entity."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What a config makes of a graph: the kernels of every relation, the place of every parameter."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from daskgraph.config import Config, RelationConfig
 from daskgraph.graph import GraphSchema
+from daskgraph_kernels.adagrad import step_features, step_rows
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.jit import Variant
 from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
@@ -17,6 +18,7 @@ from daskgraph_kernels.negatives import draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
 from daskgraph_kernels.regularizers import REGULARIZERS
 from daskgraph_kernels.rng import derive_key, fill_normal
+from daskgraph_kernels.rows import gather, gather_means
 from daskgraph_kernels.workspace import Functions, Settings
 
 Floats = npt.NDArray[np.float32]
@@ -28,6 +30,10 @@ _TURNS: dict[str, Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]]] 
     "rotation": lambda angles: angles,
 }
 """Operators that begin as a turn, with what they hold for the angles of all coordinates."""
+
+_GATHER = {False: gather, True: gather_means}
+_STEP = {False: step_rows, True: step_features}
+"""How rows of a type are found and changed, by whether it is featurised."""
 
 ON_HEADS = "reciprocal_"
 """Prefix of the stored names of operators that act on heads; those that act on tails have none."""
@@ -51,7 +57,7 @@ class Group(NamedTuple):
 
 @dataclass
 class Parameters:
-    """What all edges of a model share, in memory: operators, and the vectors common to a type.
+    """What all edges of a model share, in memory: operators, vectors common to a type, features.
 
     Operators are packed: row r of a table holds the numbers of relation r, in the order of its operator.
     """
@@ -73,6 +79,12 @@ class Parameters:
 
     common_sums: dict[str, Floats]
     """Adagrad sums of `common`."""
+
+    features: dict[str, Floats] = field(default_factory=dict)
+    """For every featurised type the embeddings of its features, (features, dimension)."""
+
+    feature_sums: dict[str, Floats] = field(default_factory=dict)
+    """Adagrad sums of `features`, (features,)."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +137,7 @@ class Model:
     def functions(self, group: Group) -> Functions:
         """Return the kernels of a group, not yet compiled."""
         operator, comparator = OPERATORS[group.operator], COMPARATORS[self.config.model.comparator]
+        heads, tails = (self.schema.entity_type(kind).featurized for kind in (group.head, group.tail))
         return Functions(
             operator.forward,
             operator.backward,
@@ -136,6 +149,10 @@ class Model:
             comparator.scores_backward,
             self._loss,
             list_all if group.all_candidates else draw_uniform,
+            gather_heads=_GATHER[heads],
+            gather_tails=_GATHER[tails],
+            step_heads=_STEP[heads],
+            step_tails=_STEP[tails],
             regularizer=REGULARIZERS[self.config.loss.regularizer],
         )
 
@@ -188,12 +205,22 @@ class Model:
         )
 
     def initial(self) -> Parameters:
-        """Return the parameters before training: common vectors of zeros, operators that change nothing.
+        """Return the parameters before training: random features, common vectors of zeros, idle operators.
 
-        But complex operators turn every coordinate by an angle of its own, drawn from the seed: one that
-        changes
-        nothing can not tell a head from a tail, and learns it so late that WN18RR ends at half the MRR.
+        Idle ones change nothing. But complex operators turn every coordinate by an angle of its own, drawn
+        from the seed: one that changes nothing can not tell a head from a tail, and learns it so late that
+        WN18RR ends at half the MRR.
         """
+        parameters = self._without_features()
+        for kind in self.schema.entity_types:
+            if kind.featurized:
+                table = np.empty((kind.features, self.dimension(kind.name)), np.float32)
+                self.initial_rows(kind.name, 0, table)
+                parameters.features[kind.name] = table
+                parameters.feature_sums[kind.name] = np.zeros(kind.features, np.float32)
+        return parameters
+
+    def _without_features(self) -> Parameters:
         random = np.random.Generator(np.random.Philox(int(derive_key(self.config.training.seed, _ANGLES))))
         tail = self._initial_operators(random)
         head = self._initial_operators(random) if self.config.model.reciprocal else tail[:0].copy()
@@ -207,7 +234,7 @@ class Model:
         return Parameters(tail, head, np.zeros_like(tail), np.zeros_like(head), common, sums)
 
     def initial_rows(self, entity_type: str, start: int, out: Floats) -> None:
-        """Draw the first vectors of rows from `start` on into `out` (rows, dimension).
+        """Draw the first vectors of rows, or features, from `start` on into `out` (rows, dimension).
 
         A row's depend on the seed, its type and its number alone.
         """
@@ -229,7 +256,12 @@ class Model:
 
     def stored_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every stored array of parameters and their sums, by its path in the store."""
-        return {path: array.shape for path, array in self.unpack(self.initial()).items()}
+        shapes = {path: array.shape for path, array in self.unpack(self._without_features()).items()}
+        for kind in self.schema.entity_types:
+            if kind.featurized:
+                shape = kind.features, self.dimension(kind.name)
+                shapes |= {f"features/{kind.name}": shape, f"optimizer/features/{kind.name}": shape[:1]}
+        return shapes
 
     def unpack(self, parameters: Parameters) -> dict[str, Floats]:
         """Return parameters as they are stored: an array for each, with a row for every relation."""
@@ -250,11 +282,14 @@ class Model:
             if len(vector):
                 stored[f"global/{entity_type}"] = vector
                 stored[f"optimizer/global/{entity_type}"] = parameters.common_sums[entity_type]
+        for entity_type, table in parameters.features.items():
+            stored[f"features/{entity_type}"] = table
+            stored[f"optimizer/features/{entity_type}"] = parameters.feature_sums[entity_type]
         return stored
 
     def pack(self, stored: Mapping[str, Floats]) -> Parameters:
-        """Return parameters in memory from the arrays that `unpack` gave."""
-        parameters = self.initial()
+        """Return parameters in memory from the arrays that `unpack` gave; without features if these lack."""
+        parameters = self._without_features()
         sides = [("", parameters.tail, parameters.tail_sums)]
         if len(parameters.head):
             sides.append((ON_HEADS, parameters.head, parameters.head_sums))
@@ -270,6 +305,10 @@ class Model:
             if len(vector):
                 vector[:] = stored[f"global/{entity_type}"]
                 parameters.common_sums[entity_type][:] = stored[f"optimizer/global/{entity_type}"]
+        for kind in self.schema.entity_types:
+            if f"features/{kind.name}" in stored:
+                parameters.features[kind.name] = stored[f"features/{kind.name}"]
+                parameters.feature_sums[kind.name] = stored[f"optimizer/features/{kind.name}"]
         return parameters
 
     def _size(self, group: Group) -> int:

@@ -44,9 +44,20 @@ class Table(NamedTuple):
     """Bytes of a vector and its Adagrad sum."""
     partitioned: bool
     """Whether it is split into partitions."""
+    features: int = 0
+    """Features whose vectors are in memory in the place of the entities', if the type is featurised."""
+
+    def held_bytes(self, partitions: int, buffer: int) -> int:
+        """Return the bytes of its vectors in memory."""
+        return (self.features or self.held(partitions, buffer)) * self.row_bytes
+
+    @property
+    def stored_bytes(self) -> int:
+        """The bytes of its vectors on disk."""
+        return (self.features + self.rows) * self.row_bytes
 
     def held(self, partitions: int, buffer: int) -> int:
-        """Return how many rows are in memory."""
+        """Return how many entities can be candidates."""
         if not self.partitioned or slots(partitions, buffer) == partitions:
             return self.rows
         return slots(partitions, buffer) * self.largest(partitions)
@@ -79,8 +90,8 @@ class Sizes:
 
     @property
     def table_bytes(self) -> int:
-        """Bytes of all vectors and their sums."""
-        return sum(table.rows * table.row_bytes for table in self.tables)
+        """Bytes of all vectors and their sums on disk."""
+        return sum(table.stored_bytes for table in self.tables)
 
     @property
     def most_partitions(self) -> int:
@@ -204,7 +215,7 @@ def memory_of(sizes: Sizes, choice: Choice) -> Memory:
     held = {table.name: table.held(choice.partitions, choice.buffer) for table in sizes.tables}
     return Memory(
         IDLE_BYTES,
-        sum(held[table.name] * table.row_bytes for table in sizes.tables),
+        sum(table.held_bytes(choice.partitions, choice.buffer) for table in sizes.tables),
         sizes.edges_at_once(choice) * sizes.edge_bytes,
         sizes.workspace_bytes(held),
         sizes.parameter_bytes,
@@ -291,10 +302,11 @@ def checked(sizes: Sizes, limit: int, choice: Choice) -> Choice:
     if others > limit:
         parts = {"edges": memory.edges, "workspaces": memory.workspaces, "parameters": memory.parameters}
         raise MemoryTooSmallError(limit, others, memory.process, parts)
-    whole = {table.name: table.rows * table.row_bytes for table in sizes.tables if not table.partitioned}
+    whole = {table.name: table.held_bytes(1, 1) for table in sizes.tables if not table.partitioned}
     taken = sum(whole.values())
     if 2 * taken > limit or others + taken > limit:
-        raise UnpartitionedTooBigError(whole, limit, max(2 * taken, others + taken))
+        featurized = tuple(table.name for table in sizes.tables if table.features)
+        raise UnpartitionedTooBigError(whole, limit, max(2 * taken, others + taken), featurized)
     raise TooFewPartitionsError(choice.partitions, memory.needed, limit, None)
 
 

@@ -11,6 +11,7 @@ from daskgraph.graph import GraphSchema, edge_chunk
 from daskgraph.model import Group, Model
 from daskgraph.planning import Choice, Sizes, Table, choose, choose_buffer
 from daskgraph_kernels import workspace
+from daskgraph_kernels.adagrad import allocate_links
 
 SLICE_BYTES = 32 << 20
 """Edges are trained in slices of about this size, unless they take long to train."""
@@ -73,7 +74,9 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
     block = block_edges(model, edge_chunk(edges))
     return Sizes(
         tables=tuple(
-            Table(kind.name, kind.count, 4 * (model.dimension(kind.name) + 1), kind.partitioned)
+            Table(
+                kind.name, kind.count, 4 * (model.dimension(kind.name) + 1), kind.partitioned, kind.features
+            )
             for kind in model.schema.entity_types
         ),
         edges=edges,
@@ -107,12 +110,13 @@ def choose_held(model: Model, edges: int, threads: int) -> int:
 
 
 def _parameter_bytes(model: Model) -> int:
-    """Operators and common vectors, their sums, and both once more when they are written."""
+    """Operators and common vectors, their sums, and both once more when they are written; feature lists."""
     sides = 2 if model.config.model.reciprocal else 1
     numbers = sides * len(model.relations) * model.parameter_size
     if model.config.model.global_embedding:
         numbers += sum(model.dimension(kind.name) for kind in model.schema.entity_types)
-    return 4 * 2 * 2 * numbers
+    lists = sum(kind.count + kind.feature_pairs for kind in model.schema.entity_types if kind.featurized)
+    return 4 * 2 * 2 * numbers + 8 * lists
 
 
 def _workspace_bytes(model: Model, group: Group, held: Mapping[str, int]) -> int:
@@ -125,10 +129,19 @@ def _workspace_bytes(model: Model, group: Group, held: Mapping[str, int]) -> int
         extra[1] if settings.corrupt_tail else 0,
     )
     dimension, parameters = model.dimension(group.tail), model.parameter_size
+    uses = 2 * sizes.batch + sizes.head_extra + sizes.tail_extra
+    pairs = max(_feature_pairs(model, name, uses) for name in (group.head, group.tail))
+    links = allocate_links(pairs, pairs, dimension)
     work = workspace.allocate(
-        settings, config.model.reciprocal, sizes, dimension, parameters, len(model.relations)
+        settings, config.model.reciprocal, sizes, dimension, parameters, len(model.relations), links
     )
     return sum({id(array): array.nbytes for array in _arrays(work)}.values())
+
+
+def _feature_pairs(model: Model, name: str, entities: int) -> int:
+    """How many features so many entities of a type have together, on average."""
+    kind = model.schema.entity_type(name)
+    return -(-kind.feature_pairs * min(entities, kind.count) // max(1, kind.count))
 
 
 def _arrays(work: Any) -> list[np.ndarray[Any, Any]]:

@@ -8,12 +8,19 @@ import numpy.typing as npt
 
 from daskgraph.config import Config
 from daskgraph.errors import UntrainedModelError
+from daskgraph.graph import Features
 from daskgraph.model import Model, Parameters
 from daskgraph.store import ModelStore
-from daskgraph_kernels.rows import NO_FEATURES, gather
+from daskgraph_kernels.rows import NO_FEATURES, FeatureLists, gather, gather_means
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
+
+MEANS_BYTES = 1 << 25
+"""Means of features that are made together."""
+
+
+_NOTHING = np.zeros(0, np.float32)
 
 
 class Vectors(Protocol):
@@ -55,11 +62,11 @@ class StoredVectors:
     def __init__(self, store: ModelStore) -> None:
         self._store = store
         self.model = Model(Config.from_dict(store.config), store.schema)
-        stored = store.read_parameters()
+        # Features are read by who trains them alone: their means are rows like others.
+        wanted = [path for path in store.parameters if "features/" not in path]
+        stored = store.read_parameters(wanted)
         kinds = self.model.schema.entity_types
-        if len(stored) < len(store.parameters) or not all(
-            store.has_rows(kind.name, 0, kind.count) for kind in kinds
-        ):
+        if len(stored) < len(wanted) or not all(store.has_rows(kind.name, 0, kind.count) for kind in kinds):
             raise UntrainedModelError(str(store.path))
         self.parameters = self.model.pack(stored)
 
@@ -72,6 +79,46 @@ class StoredVectors:
         return self._store.read_embeddings(entity_type, start, stop)
 
 
+class FeatureMeans:
+    """Rows of a featurised type: each the mean of its features as these are now.
+
+    Parameters
+    ----------
+    model
+        The model.
+    parameters
+        Its parameters, the embeddings of features among them.
+    entity_type
+        The type.
+    features
+        Which features its entities have.
+    """
+
+    def __init__(self, model: Model, parameters: Parameters, entity_type: str, features: Features) -> None:
+        self._table = parameters.features[entity_type]
+        self._lists = FeatureLists(*features)
+        longest = np.float32(model.config.model.max_norm)
+        if longest > 0:
+            self._table = self._table.copy()
+            rows = np.arange(len(self._table))
+            gather(self._table, NO_FEATURES, rows, 0, len(rows), _NOTHING, longest, self._table)
+
+    def __len__(self) -> int:
+        return len(self._lists.offsets) - 1
+
+    @property
+    def step(self) -> int:
+        """How many rows are best made at a time."""
+        return max(1, MEANS_BYTES // (4 * int(self._table.shape[1])))
+
+    def rows(self, start: int, stop: int) -> Floats:
+        """Return rows start to stop, float32, (stop - start, dimension)."""
+        out = np.empty((stop - start, self._table.shape[1]), np.float32)
+        wanted = np.arange(start, stop)
+        gather_means(self._table, self._lists, wanted, 0, len(wanted), _NOTHING, np.float32(0), out)
+        return out
+
+
 class TableVectors:
     """Vectors in memory, such as those of a model in training.
 
@@ -82,21 +129,25 @@ class TableVectors:
     parameters
         Operators, and the vectors common to a type.
     tables
-        All rows of every entity type, float32, (entities, dimension).
+        All rows of every entity type: float32, (entities, dimension), or means of features.
     """
 
-    def __init__(self, model: Model, parameters: Parameters, tables: Mapping[str, Floats]) -> None:
+    def __init__(
+        self, model: Model, parameters: Parameters, tables: Mapping[str, Floats | FeatureMeans]
+    ) -> None:
         self.model = model
         self.parameters = parameters
         self._tables = tables
 
     def step(self, entity_type: str) -> int:
-        """Return the number of all rows."""
-        return max(1, len(self._tables[entity_type]))
+        """Return the number of all rows, unless they have to be made."""
+        table = self._tables[entity_type]
+        return table.step if isinstance(table, FeatureMeans) else max(1, len(table))
 
     def rows(self, entity_type: str, start: int, stop: int) -> Floats:
-        """Return rows start to stop, without a copy."""
-        return self._tables[entity_type][start:stop]
+        """Return rows start to stop, without a copy where they are in memory."""
+        table = self._tables[entity_type]
+        return table.rows(start, stop) if isinstance(table, FeatureMeans) else table[start:stop]
 
 
 def count_of(vectors: Vectors, entity_type: str) -> int:

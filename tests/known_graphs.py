@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+Pairs = list[tuple[str, str]]
+
 
 def cliques(count: int, size: int) -> pd.DataFrame:
     """`count` cliques of `size` entities: the members of each must come to lie together."""
@@ -31,3 +33,27 @@ def clique_purity(vectors: np.ndarray, names: list[str]) -> float:
     own = [name.split("m")[0] for name in names]
     nearest = similarity.argmax(axis=1)
     return float(np.mean([own[i] == own[j] for i, j in enumerate(nearest)]))
+
+
+def clans(count: int, users: int, items: int, newcomers: int) -> tuple[pd.DataFrame, pd.DataFrame, Pairs]:
+    """Users of a clan buy all its items; only their features tell where newcomers, in test alone, belong.
+
+    Returns train edges, test edges and pairs of a user and a feature: the clan, one that all users have, and
+    one of a few that mean nothing.
+    """
+    bought = [
+        (f"u{clan}.{user}", f"i{clan}.{item}")
+        for clan in range(count)
+        for user in range(users)
+        for item in range(items)
+    ]
+    columns = ["head", "tail"]
+    old = [(user, item) for user, item in bought if int(user.split(".")[1]) >= newcomers]
+    new = [(user, item) for user, item in bought if int(user.split(".")[1]) < newcomers]
+    pairs = [
+        (f"u{clan}.{user}", feature)
+        for clan in range(count)
+        for user in range(users)
+        for feature in (f"clan {clan}", "human", f"eyes {user % 3}")
+    ]
+    return pd.DataFrame(old, columns=columns), pd.DataFrame(new, columns=columns), pairs

@@ -27,7 +27,7 @@ EVALUATION = {
     "seen": {"edges": 19, "mrr": 0.26, "mean_rank": 4.0, "hits": {"1": 0.1, "10": 0.5}, "auc": 0.75},
 }
 SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": EVALUATION | {"split": "valid"}}
-TRAIN_DEFAULTS = {"columns": None, "init": None, "init_optimizer": True, "callback": ANY}
+TRAIN_DEFAULTS = {"columns": None, "features": None, "init": None, "init_optimizer": True, "callback": ANY}
 ANSWERS = [("/m/1", "One", 0.5), ("/m/2", None, 0.25)]
 
 
@@ -115,6 +115,7 @@ def test_import(mocked: Mock) -> None:
             valid=None,
             test="t.tsv",
             labels="l",
+            features=None,
             callback=ANY,
         )
     ]
@@ -171,6 +172,21 @@ def test_plan__of_wrong_numbers(mocked: Mock, given: list[str]) -> None:
     result = run("plan", *options, "--edges", "50")
     assert result.exit_code == 2
     assert "TYPE=NUMBER" in result.stderr
+
+
+@pytest.mark.parametrize("command", ["train", "import"])
+def test_features(mocked: Mock, command: str) -> None:
+    run(command, "e.tsv", "-o", "o.zarr", "--features", "user=u=1.tsv", "--features", "film=f.csv")
+    called = mocked.train if command == "train" else mocked.import_edges
+    assert called.call_args.kwargs["features"] == {"user": "u=1.tsv", "film": "f.csv"}
+
+
+@pytest.mark.parametrize("value", ["users.tsv", "=users.tsv", "user="])
+def test_features__malformed(mocked: Mock, value: str) -> None:
+    result = run("import", "e.tsv", "-o", "g.zarr", "--features", value)
+    assert result.exit_code == 2
+    assert f"{value!r} should be TYPE=FILE" in result.stderr
+    assert not mocked.mock_calls
 
 
 def test_eval(mocked: Mock) -> None:

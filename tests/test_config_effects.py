@@ -143,6 +143,7 @@ APART = {
     "evaluation.every",
     "entities.partitioned",
     "entities.dimension",
+    "entities.featurized",
     *(f"relations.{key}" for key in ("name", "head", "tail", "operator", "weight", "all_candidates")),
 }
 
@@ -213,6 +214,21 @@ def test_memory__decides_partitions_and_how_many_of_them_are_held(tmp_path: Path
     ]
     assert [model.store.schema.partitions for model in models] == [1, 8]
     assert models[0].summary["swaps"] == 0 < models[1].summary["swaps"]
+
+
+def test_featurized__trains_features_instead_of_entities(tmp_path: Path) -> None:
+    names = [f"n{number}" for number in range(24)]
+    features = {"entity": {name: [name[-1], "node"] for name in names}}
+    shapes = []
+    for featurized in (False, True):
+        config = merged(BASE, {"entities": {"entity": {"featurized": featurized}}})
+        given = features if featurized else None
+        model = daskgraph.train(rings(24), tmp_path / f"{featurized}.zarr", config=config, features=given)
+        shapes.append(
+            [model.store.array(path).shape[0] for path in model.store.parameters if "features" in path]
+        )
+        assert model.embeddings().shape == (24, 8)
+    assert shapes == [[], [11, 11]]
 
 
 def test_checkpoint__zero_commits_every_epoch(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from daskgraph.config import Config
 from daskgraph.errors import (
     BufferTooBigError,
     DoesNotFitError,
@@ -17,6 +18,8 @@ from daskgraph.errors import (
     TooManyWorkersError,
     UnpartitionedTooBigError,
 )
+from daskgraph.graph import EntityType, GraphSchema, RelationType
+from daskgraph.model import Model
 from daskgraph.planning import (
     IDLE_BYTES,
     Choice,
@@ -31,6 +34,7 @@ from daskgraph.planning import (
 )
 from daskgraph.schedule import count_reads
 from daskgraph.schedule.orders import held_sets
+from daskgraph.sizes import sizes_of
 
 MEBI, GIBI = 1 << 20, 1 << 30
 
@@ -67,6 +71,35 @@ def test_memory__of_a_buffer_and_one_partition_more() -> None:
     assert memory.vectors == 5 * GIBI // 64 + MEBI
     # All edges between four of 64 partitions are less than a slice.
     assert memory.edges == (1 << 24) * 16 // 64**2 * 128
+
+
+def test_memory__of_features_in_the_place_of_entities() -> None:
+    table = Table("user", 1 << 20, 1024, False, features=1 << 10)
+    featurised = replace(sizes(), tables=(table,))
+    assert memory_of(featurised, Choice(1, 1)).vectors == MEBI
+    assert featurised.table_bytes == GIBI + MEBI
+    huge = replace(sizes(), tables=(table._replace(features=1 << 30),))
+    with pytest.raises(
+        UnpartitionedTooBigError, match=r"'user' takes 1024.0GiB .* or import again with fewer fea"
+    ):
+        choose(huge, GIBI)
+
+
+def test_sizes__of_a_featurised_type() -> None:
+    kinds = EntityType("user", 1000, False, True, 50, 3000), EntityType("item", 10)
+    relations = (RelationType("buys", "user", "item"),)
+    types = {"user": {"featurized": True}, "item": {}}
+    named = [{"name": "buys", "head": "user", "tail": "item"}]
+    config = Config.from_dict({"entities": types, "relations": named, "model": {"dimension": 8}})
+    featurised = sizes_of(Model(config, GraphSchema(kinds, relations)), 5000, 1)
+    plain_user = EntityType("user", 1000, False)
+    plain = sizes_of(Model(config, GraphSchema((plain_user, kinds[1]), relations)), 5000, 1)
+    assert memory_of(featurised, Choice(1, 1)).vectors == (50 + 10) * 4 * 9
+    assert featurised.parameter_bytes - plain.parameter_bytes == 8 * (1000 + 3000)
+    held = {"user": 1000, "item": 10}
+    # A use has three features on average: two numbers a pair, and what finds them.
+    more = featurised.workspace_bytes(held) - plain.workspace_bytes(held)
+    assert more >= 3 * 400 * 2 * 8
 
 
 def test_memory__where_only_one_partition_would_be_left_out() -> None:

@@ -43,6 +43,7 @@ def import_edges(
     valid: Any = None,
     test: Any = None,
     labels: Any = None,
+    features: Mapping[str, Any] | None = None,
     callback: Callback | None = None,
 ) -> dict[str, Any]:
     """Import edges into a graph store.
@@ -63,6 +64,9 @@ def import_edges(
         Edges of the other splits, which share the numbering of entities.
     labels
         Id, label and description per entity.
+    features
+        By featurised entity type: a file or DataFrame of two columns (an entity, one of its features), a
+        sparse matrix of ones, or a mapping from an entity to its features.
     callback
         Told how far it is.
 
@@ -73,6 +77,7 @@ def import_edges(
     Raises
     ------
     EdgeFileError, SourceError, ConfigError, AlreadyExistsError, DiskFullError, NotWritableError
+    NotFeaturizedError, NoFeaturesError, MissingFeaturesError
         Nothing is left of the store then.
 
     Examples
@@ -93,6 +98,7 @@ def import_edges(
         valid=valid,
         test=test,
         labels=labels,
+        features=features,
         callback=callback or ignore,
     )
 
@@ -104,6 +110,7 @@ def train(
     config: Given | Mapping[str, Any] = None,
     columns: Sequence[str] | None = None,
     labels: Any = None,
+    features: Mapping[str, Any] | None = None,
     init: Model | str | Path | None = None,
     init_optimizer: bool = True,
     callback: Callback | None = None,
@@ -129,9 +136,12 @@ def train(
         not be told.
     labels
         Id, label and description per entity, for a source that is imported.
+    features
+        Features of entities by featurised type, for a source that is imported; as of `import_edges`.
     init
-        Another model that a new one begins with: vectors of entities of the same type and name, operators of
-        relations of the same name. What it lacks begins at random as usual.
+        Another model that a new one begins with: vectors of entities (of features, where a type is made of
+        them) of the same type and name, operators of relations of the same name. What it lacks begins at
+        random as usual.
     init_optimizer
         Whether the Adagrad sums of that model come along; without them the first steps are long again.
     callback
@@ -162,6 +172,7 @@ def train(
         config=config,
         columns=columns,
         labels=labels,
+        features=features,
         init=_init(init, init_optimizer),
         callback=callback or ignore,
     )

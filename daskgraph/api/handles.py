@@ -63,6 +63,9 @@ class Graph:
             "path": str(self.path),
             "fingerprint": self.store.fingerprint,
             "entities": self.entities,
+            "features": {
+                kind.name: kind.features for kind in self.store.schema.entity_types if kind.featurized
+            },
             "relations": len(self.relations),
             "edges": self.edges,
             "weighted": self.store.schema.weighted,
@@ -143,11 +146,10 @@ class Model:
     def relation(self, name: str) -> dict[str, Floats]:
         """Return the parameters of a relation by their names; empty for one that changes nothing."""
         index = self.graph.store.schema.relation_index(name)
-        stored = self.store.read_parameters()
         prefix = "relations/"
-        return {
-            key.removeprefix(prefix): array[index] for key, array in stored.items() if key.startswith(prefix)
-        }
+        paths = [path for path in self.store.parameters if path.startswith(prefix)]
+        stored = self.store.read_parameters(paths)
+        return {path.removeprefix(prefix): array[index] for path, array in stored.items()}
 
     def neighbors(self, entity: str, k: int = 10) -> list[Answer]:
         """Return the k entities nearest to one, best first, under the model's own comparator."""

@@ -48,6 +48,7 @@ def open_source(
     config: Config,
     columns: Sequence[str] | None,
     labels: Any,
+    features: Mapping[str, Any] | None,
     callback: Callback,
 ) -> GraphStore:
     """Open a graph store, or import edges beside the model and open that.
@@ -67,7 +68,7 @@ def open_source(
     place = graph_path_beside(model)
     if place.exists():
         graph = GraphStore.open(place)
-        if not holds_source(graph, source, columns):
+        if not holds_source(graph, source, columns, features):
             reason = (
                 f"{place} holds another graph, or this one before it changed; remove it, or choose another -o"
             )
@@ -82,26 +83,40 @@ def open_source(
         valid=files.valid,
         test=files.test,
         labels=files.labels if labels is None else labels,
+        features=features,
         callback=callback,
     )
     return GraphStore.open(place)
 
 
-def holds_source(graph: GraphStore, source: Any, columns: Sequence[str] | None = None) -> bool:
-    """Tell whether a graph is what a source would be imported to.
+def holds_source(
+    graph: GraphStore,
+    source: Any,
+    columns: Sequence[str] | None = None,
+    features: Mapping[str, Any] | None = None,
+) -> bool:
+    """Tell whether a graph is what a source, with these features of entities, would be imported to.
 
     Files that are as they were when they were imported are not read again; all else is, into a folder that
     is gone
     afterwards: to go on with another graph's model would be worse than the time that this takes.
     """
     files = source_files(source)
-    if _imported_from(graph, files):
+    if _imported_from(graph, files, features or {}):
         return True
     with TemporaryDirectory(prefix="daskgraph-") as folder:
         place = Path(folder) / f"again{GRAPH_SUFFIX}"
         # What "auto" was then, another memory may make something else now.
         config = merge(graph.config, {"graph": {"partitions": graph.schema.partitions}})
-        import_edges([files.train], place, config=config, columns=columns, valid=files.valid, test=files.test)
+        import_edges(
+            [files.train],
+            place,
+            config=config,
+            columns=columns,
+            valid=files.valid,
+            test=files.test,
+            features=features,
+        )
         return GraphStore.open(place).fingerprint == graph.fingerprint
 
 
@@ -117,18 +132,31 @@ def source_files(source: Any) -> SourceFiles:
     return SourceFiles(Path(source) if isinstance(source, str) else source)
 
 
-def _imported_from(graph: GraphStore, files: SourceFiles) -> bool:
-    """Tell whether a graph was imported from these files as they are now."""
+def _imported_from(graph: GraphStore, files: SourceFiles, features: Mapping[str, Any]) -> bool:
+    """Tell whether a graph was imported from these files as they are now.
+
+    Features that are not given are those it was imported with.
+    """
     now = {}
-    for split in ("train", "valid", "test"):
-        path = getattr(files, split)
+    splits = {split: getattr(files, split) for split in ("train", "valid", "test")}
+    for purpose, given in [
+        *splits.items(),
+        *((f"features of {kind}", own) for kind, own in features.items()),
+    ]:
+        path = Path(given) if isinstance(given, str) else given
         if isinstance(path, Path) and path.exists():
             status = path.stat()
-            now[split] = (path.name, status.st_size, status.st_mtime)
+            now[purpose] = (path.name, status.st_size, status.st_mtime)
+        elif purpose not in splits:
+            return False
     then = {
-        source["split"]: (Path(str(source["name"])).name, source.get("bytes"), source.get("modified"))
+        source.get("split") or f"features of {source['features']}": (
+            Path(str(source["name"])).name,
+            source.get("bytes"),
+            source.get("modified"),
+        )
         for source in graph.sources
-        if source["split"] in ("train", "valid", "test")
+        if features or "split" in source
     }
     return bool(now) and now == then
 

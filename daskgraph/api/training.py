@@ -67,6 +67,7 @@ def train_source(
     config: Given,
     columns: Sequence[str] | None,
     labels: Any,
+    features: Mapping[str, Any] | None,
     init: Init | None,
     callback: Callback,
 ) -> tuple[ModelStore, dict[str, Any]]:
@@ -76,19 +77,23 @@ def train_source(
     if target.exists():
         if init is not None:
             _check_init(init, target)
-        store, graph = _open(source, target, given, columns)
+        store, graph = _open(source, target, given, columns, features)
         return store, _train(store, graph, callback)
     checked = merge({}, given)
     if init is not None:
         ModelStore.open(init.path)
-    graph = open_source(source, target, checked, columns, labels, callback)
+    graph = open_source(source, target, checked, columns, labels, features, callback)
     store = _create(target, merge(import_settings(graph), given), graph, init)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback)
 
 
 def _open(
-    source: Any, target: Path, given: dict[str, Any], columns: Sequence[str] | None
+    source: Any,
+    target: Path,
+    given: dict[str, Any],
+    columns: Sequence[str] | None,
+    features: Mapping[str, Any] | None,
 ) -> tuple[ModelStore, GraphStore]:
     """Open a model to go on with, its config changed by what is given now."""
     store = ModelStore.open(target)
@@ -97,7 +102,7 @@ def _open(
         store.check_graph(graph)
     else:
         graph = store.open_graph()
-        if not holds_source(graph, source, columns):
+        if not holds_source(graph, source, columns, features):
             raise OtherGraphError(str(target), name_of_source(source))
     stored = Config.from_dict(store.config)
     config = merge(store.config, given)
@@ -126,6 +131,15 @@ def check_fixed(stored: Config, config: Config) -> None:
         raise FixedKeyError(section, before, after)
 
 
+def _check_featurized(config: Config, graph: GraphStore) -> None:
+    """Refuse a config whose types were imported as others."""
+    for kind in graph.schema.entity_types:
+        declared = config.entities.get(kind.name)
+        if declared is not None and declared.featurized != kind.featurized:
+            key = f"entities.{kind.name}.featurized (import again to change it)"
+            raise FixedKeyError(key, kind.featurized, declared.featurized)
+
+
 def _check_patience(config: Config, graph: GraphStore) -> None:
     if config.evaluation.patience and not graph.splits.get("valid"):
         allowed = f"goes by valid edges, and {graph.path} has none; import it with --valid, or leave it at 0"
@@ -146,6 +160,7 @@ def _create(target: Path, config: Config, graph: GraphStore, init: Init | None) 
     if wanted not in ("auto", graph.schema.partitions):
         reimport = f"import again with -s graph.partitions={wanted}"
         raise FixedKeyError(f"graph.partitions ({reimport})", graph.schema.partitions, wanted)
+    _check_featurized(config, graph)
     _check_patience(config, graph)
     model = Model(config, graph.schema)
     if init is not None:

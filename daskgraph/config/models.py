@@ -44,7 +44,9 @@ class EntityConfig(Section):
     """One entity type."""
 
     partitioned: bool = True
-    """Whether the type is split into partitions, or held whole by every worker."""
+    """Whether the type is split into partitions, or held whole by every worker, as featurised ones are."""
+    featurized: bool = False
+    """Whether an entity is the mean of its features' vectors instead of having one of its own."""
     dimension: Positive | None = None
     """Length of its vectors; None: `model.dimension`."""
 

@@ -158,8 +158,8 @@ class _Run:
     def _vectors(self, progress: Progress) -> Vectors:
         """Return the vectors as they are now: in memory if all are, else committed first."""
         if self.buffer.holds_all:
-            tables = {name: table.rows for name, table in self.buffer.tables.items()}
-            return TableVectors(self.model, self.parameters, tables)
+            rows = {name: table.rows for name, table in self.buffer.tables.items()}
+            return TableVectors(self.model, self.parameters, {**rows, **self.worker.means()})
         self._commit(progress)
         return StoredVectors(self.record.store)
 

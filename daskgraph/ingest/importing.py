@@ -11,11 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from daskgraph.config import Config
-from daskgraph.errors import AlreadyExistsError, NotWritableError, shown_size
+from daskgraph.errors import (
+    AlreadyExistsError,
+    NoFeaturesError,
+    NotFeaturizedError,
+    NotWritableError,
+    shown_size,
+)
 from daskgraph.events import Callback, ImportFinished, ImportStarted, Notice, ignore
 from daskgraph.graph import GraphSchema
 from daskgraph.ingest.buckets import bucket_edges, count_uses
 from daskgraph.ingest.collecting import Collected, collect
+from daskgraph.ingest.features import read_features
 from daskgraph.ingest.labels import Labels, read_labels, sort_order
 from daskgraph.ingest.layout import explain_columns
 from daskgraph.ingest.numbering import Numbering, number
@@ -35,6 +42,7 @@ def import_edges(
     valid: Any = None,
     test: Any = None,
     labels: str | Path | Mapping[str, str] | None = None,
+    features: Mapping[str, Any] | None = None,
     callback: Callback = ignore,
 ) -> dict[str, Any]:
     """Import edges into a new graph store.
@@ -56,6 +64,9 @@ def import_edges(
     labels
         A file of id, label and perhaps description, or a mapping from id to label; ids that are not in
         the graph are ignored.
+    features
+        By featurised type a file, DataFrame, sparse matrix or mapping of its entities and their features;
+        entities that are not in the graph are ignored.
     callback
         Is told what happens.
 
@@ -69,6 +80,8 @@ def import_edges(
         A source, or a line of it, can not be used; nothing is written.
     DoesNotFitError
         The graph can not be cut so that `training.memory` is enough to train it; nothing is written.
+    NotFeaturizedError, NoFeaturesError, MissingFeaturesError
+        There are features, or none, where it should be otherwise; nothing is written.
     AlreadyExistsError, NotWritableError, DiskFullError
         The store can not be written; nothing is left.
 
@@ -84,21 +97,26 @@ def import_edges(
     config = config or Config()
     given = {"train": _as_list(sources), "valid": _as_list(valid), "test": _as_list(test)}
     splits = {split: listed for split, listed in given.items() if listed}
-    _check(splits, Path(path))
+    featured = dict(features or {})
+    _check_featurized(featured, config)
+    _check([*splits.values(), list(featured.values())], Path(path))
     everything = [source for listed in splits.values() for source in listed]
     callback(ImportStarted([str(item) if is_path(item) else name_of(item) for item in everything]))
     taken = explain_columns(columns) if columns else None
     if taken is not None:
         callback(Notice(taken))
     named = None if labels is None else read_labels(labels)
+    pairs = {entity_type: read_features(source) for entity_type, source in featured.items()}
     with ThreadPoolExecutor(_threads(), thread_name_prefix="daskgraph-import") as pool:
         collected = collect(splits, config, columns, pool, callback)
         _notice_odd_relations(collected, callback)
-        numbering = number(collected, config)
+        numbering = number(collected, config, pairs)
         _notice_partitions(numbering.schema, config, callback)
+        _notice_unknown_entities(numbering, callback)
         described = [
             {"split": split, **describe(item)} for split, listed in splits.items() for item in listed
         ]
+        described += [{"features": kind, **describe(source)} for kind, source in featured.items()]
         with GraphWriter.create(path, numbering.schema) as writer:
             unseen = _write(writer, collected, numbering, named, config.training.seed, pool)
             writer.finish(config.to_dict(), described)
@@ -140,6 +158,9 @@ def _write(
 def _write_names(writer: GraphWriter, numbering: Numbering, labels: Labels | None) -> None:
     for entity_type, names in numbering.names.items():
         writer.write_names(entity_type, strings_of(names), sort_order(names))
+        if entity_type in numbering.features:
+            lists, own, _ = vars(numbering.features[entity_type]).values()
+            writer.write_features(entity_type, lists, strings_of(own), sort_order(own))
         if labels is None:
             continue
         found, descriptions = labels.of(names)
@@ -159,8 +180,18 @@ def _summary(graph: GraphStore, seconds: float) -> dict[str, Any]:
     }
 
 
-def _check(splits: Mapping[str, Sequence[Any]], path: Path) -> None:
-    for listed in splits.values():
+def _check_featurized(features: Mapping[str, Any], config: Config) -> None:
+    featurized = tuple(name for name, kind in config.entities.items() if kind.featurized)
+    for name in features:
+        if name not in featurized:
+            raise NotFeaturizedError(name, featurized)
+    for name in featurized:
+        if name not in features:
+            raise NoFeaturesError(name)
+
+
+def _check(sources: Sequence[Sequence[Any]], path: Path) -> None:
+    for listed in sources:
         for source in listed:
             check_source(source)
     # Said before the work, not after it.
@@ -181,11 +212,20 @@ def _notice_odd_relations(collected: Collected, callback: Callback) -> None:
 
 def _notice_partitions(schema: GraphSchema, config: Config, callback: Callback) -> None:
     if config.graph.partitions == "auto" and schema.partitions > 1:
-        vectors = sum(4 * kind.count * (config.dimension_of(kind.name) + 1) for kind in schema.entity_types)
+        vectors = sum(
+            4 * (kind.features or kind.count) * (config.dimension_of(kind.name) + 1)
+            for kind in schema.entity_types
+        )
         reason = (
             f"all vectors take {shown_size(vectors)}, training.memory is {shown_size(memory_limit(config))}"
         )
         callback(Notice(f"graph.partitions = {schema.partitions}: {reason}"))
+
+
+def _notice_unknown_entities(numbering: Numbering, callback: Callback) -> None:
+    for name, features in numbering.features.items():
+        if features.unknown:
+            callback(Notice(f"{features.unknown:,} entities of type {name!r} have features and no edges"))
 
 
 def _threads() -> int:

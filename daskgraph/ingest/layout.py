@@ -25,6 +25,7 @@ _PAIRS = (
     ("fromnodeid", "tonodeid"),
     ("source_id", "target_id"),
     ("head_id", "tail_id"),
+    ("entity", "feature"),
 )
 _KNOWN = {
     **{name: role for pair in _PAIRS for name, role in zip(pair, (HEAD, TAIL), strict=True)},

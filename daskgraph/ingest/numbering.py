@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from daskgraph.config import Config
 from daskgraph.errors import ConfigValueError
 from daskgraph.graph import UNTYPED_ENTITY, EntityType, GraphSchema, RelationType
 from daskgraph.ingest.collecting import CodedEdges, Collected
+from daskgraph.ingest.features import FeaturePairs, NumberedFeatures, number_features
 from daskgraph.ingest.strings import arrow_indices, arrow_strings
 from daskgraph.sizes import choose_partitions
 from daskgraph.threads import available_threads
@@ -34,13 +35,26 @@ class Numbering:
     """By type: the row of each code; anything for codes that are not of that type."""
     names: dict[str, pa.Array]
     """By type: the entities' names in the order of rows."""
+    features: dict[str, NumberedFeatures] = field(default_factory=dict)
+    """By featurised type: the features of the entities."""
 
 
-def number(collected: Collected, config: Config) -> Numbering:
+def number(collected: Collected, config: Config, pairs: Mapping[str, FeaturePairs]) -> Numbering:
     """Number the entities of all splits, so that every row range is a fair sample of its type.
+
+    Parameters
+    ----------
+    collected
+        All edges.
+    config
+        Types and relations.
+    pairs
+        Entities with their features, by featurised type.
 
     Raises
     ------
+    MissingFeaturesError
+        An entity of a featurised type has no features.
     ConfigValueError
         More partitions than entities are asked for, or a type has a name that is taken.
     DoesNotFitError
@@ -58,8 +72,9 @@ def number(collected: Collected, config: Config) -> Numbering:
         placed = np.empty(len(used), np.int64)
         placed[order] = positions[used]
         names[name] = strings.take(arrow_indices(placed))
-    schema = _schema({name: len(names[name]) for name in types}, relations, collected, config)
-    return Numbering(schema, rows, names)
+    features = {name: number_features(name, given, names[name]) for name, given in pairs.items()}
+    kinds = entity_types({name: len(names[name]) for name in types}, config, features)
+    return Numbering(_schema(kinds, relations, collected, config), rows, names, features)
 
 
 def random_order(count: int, seed: int, *stream: int) -> Rows:
@@ -106,20 +121,26 @@ def sides_of(
     return (edges.head, heads[edges.relation]), (edges.tail, tails[edges.relation])
 
 
-def entity_types(counts: Mapping[str, int], config: Config) -> tuple[EntityType, ...]:
-    """Return the entity types as they are declared."""
-    return tuple(
-        EntityType(name, count, declared.partitioned)
-        if (declared := config.entities.get(name))
-        else EntityType(name, count)
-        for name, count in counts.items()
-    )
+def entity_types(
+    counts: Mapping[str, int], config: Config, features: Mapping[str, NumberedFeatures] | None = None
+) -> tuple[EntityType, ...]:
+    """Return the entity types as they are declared, those that are made of features with these."""
+    kinds = []
+    for name, count in counts.items():
+        declared, own = config.entities.get(name), (features or {}).get(name)
+        kind = EntityType(name, count, declared is None or declared.partitioned)
+        if declared is not None and declared.featurized:
+            # Any entity may need any feature: these are shared, and never leave memory.
+            kind = replace(kind, partitioned=False, featurized=True)
+        if own is not None:
+            kind = replace(kind, features=len(own.names), feature_pairs=len(own.lists.ids))
+        kinds.append(kind)
+    return tuple(kinds)
 
 
 def _schema(
-    counts: dict[str, int], relations: tuple[RelationType, ...], collected: Collected, config: Config
+    types: tuple[EntityType, ...], relations: tuple[RelationType, ...], collected: Collected, config: Config
 ) -> GraphSchema:
-    types = entity_types(counts, config)
     weighted = any(edges.weight is not None for edges in collected.splits.values())
     whole = GraphSchema(types, relations, 1, weighted)
     asked = config.graph.partitions

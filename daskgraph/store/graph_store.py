@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.errors import UnknownSplitError
-from daskgraph.graph import Edges, GraphSchema
+from daskgraph.graph import Edges, Features, GraphSchema
 from daskgraph.store.files import disk_bytes
 from daskgraph.store.format import GRAPH, read_header
 from daskgraph.store.names import Names
@@ -60,7 +60,9 @@ class GraphStore:
 
     @property
     def sources(self) -> list[dict[str, Any]]:
-        """What was imported: for every source its `split`, `name`, and for files `bytes` and `modified`."""
+        """What was imported: for every source its `split`, or the type whose `features` it holds, its `name`,
+        and for files `bytes` and `modified`.
+        """
         return list(self._attributes["sources"])
 
     @property
@@ -133,6 +135,17 @@ class GraphStore:
         degrees = self._array(f"degrees/{entity_type}")
         return degrees.read(0, len(degrees)).astype(np.int64, copy=False)
 
+    def features(self, entity_type: str) -> Features | None:
+        """Return which features a type's entities have, or None if it is not featurised."""
+        if not self.schema.entity_type(entity_type).featurized:
+            return None
+        parts = (self._array(f"features/{entity_type}/{part}") for part in Features._fields)
+        return Features(*(part.read(0, len(part)).astype(np.int64, copy=False) for part in parts))
+
+    def feature_names(self, entity_type: str) -> Names:
+        """Return the names of a featurised type's features."""
+        return self._names("features", entity_type, "names")
+
     def names(self, entity_type: str) -> Names:
         """Return the ids of a type's entities."""
         return self._names("names", entity_type)
@@ -149,11 +162,11 @@ class GraphStore:
     def _opened_names(self) -> dict[str, Names]:
         return {}
 
-    def _names(self, kind: str, entity_type: str) -> Names:
+    def _names(self, kind: str, entity_type: str, *below: str) -> Names:
         self.schema.entity_type(entity_type)
-        key = f"{kind}/{entity_type}"
+        key = "/".join((kind, entity_type, *below))
         if key not in self._opened_names:
-            self._opened_names[key] = Names(self.path / kind / entity_type)
+            self._opened_names[key] = Names(self.path.joinpath(kind, entity_type, *below))
         return self._opened_names[key]
 
     def _has(self, kind: str, entity_type: str) -> bool:

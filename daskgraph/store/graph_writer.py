@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.errors import AlreadyExistsError
-from daskgraph.graph import GraphSchema, edge_chunk, partition_bounds
+from daskgraph.graph import Features, GraphSchema, edge_chunk, partition_bounds
 from daskgraph.store.files import whole, write_group
 from daskgraph.store.format import GRAPH, header
 from daskgraph.store.names import write_names
@@ -75,6 +75,19 @@ class GraphWriter:
     def write_degrees(self, entity_type: str, degrees: npt.NDArray[np.integer[Any]]) -> None:
         """Write how often each entity of a type is used in the train split."""
         write_array(self._folder / "degrees" / entity_type, smallest(degrees, int(degrees.max(initial=0))))
+
+    def write_features(
+        self, entity_type: str, features: Features, strings: Strings, order: npt.NDArray[np.integer[Any]]
+    ) -> None:
+        """Write which features a type's entities have, the features' names, and what sorts these."""
+        folder = self._folder / "features" / entity_type
+        write_group(folder, {})
+        write_array(folder / "offsets", features.offsets)
+        write_array(folder / "ids", smallest(features.ids, self.schema.entity_type(entity_type).features))
+        write_group(folder / "names", {})
+        write_names(folder / "names", strings[0].astype(np.int64, copy=False), strings[1], order)
+        for part, values in (*features._asdict().items(), ("bounds", strings[0]), ("bytes", strings[1])):
+            self._digest(f"features/{entity_type}/{part}", values)
 
     def edges(self, split: str, count: int, offsets: npt.NDArray[np.int64]) -> EdgeWriter:
         """Begin a split of `count` edges whose buckets begin at `offsets`, int64, shape (P * P + 1,)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ class ModelStore:
             The graph it will be trained on.
         parameters
             Shape of every array beside embeddings and their sums, by its path in the store, such as
-            "relations/translation", "optimizer/relations/translation" or "global/entity".
+            "relations/translation", "optimizer/relations/translation", "global/entity" or "features/entity".
         init
             What it begins with, for the record.
 
@@ -94,7 +94,9 @@ class ModelStore:
                 dimension = _dimension(config, entity_type.name)
                 rows = chunk_rows(graph.partition_bounds(entity_type.name), dimension * 4)
                 _create(folder, f"embeddings/{entity_type.name}", (entity_type.count, dimension), rows)
-                _create(folder, f"optimizer/{entity_type.name}", (entity_type.count,), rows)
+                # Where entities are means, it is their features that are trained.
+                if not entity_type.featurized:
+                    _create(folder, f"optimizer/{entity_type.name}", (entity_type.count,), rows)
             for name, shape in parameters.items():
                 _create(folder, name, shape, _parameter_rows(shape))
             write_group(folder / RECORD, {"progress": {}, "history": []})
@@ -242,11 +244,15 @@ class ModelStore:
         """Read the embeddings of rows start to stop alone; as `read_rows`."""
         return self._array(f"embeddings/{entity_type}").read(start, stop, out)
 
-    def read_parameters(self) -> dict[str, Matrix]:
-        """Read every array beside embeddings and their sums, by its path; empty before the first commit."""
-        if not self.progress and not all(self._is_written(name) for name in self.parameters):
+    def read_parameters(self, names: Iterable[str] | None = None) -> dict[str, Matrix]:
+        """Read arrays beside embeddings and their sums, by their paths; empty before the first commit.
+
+        `names` chooses some of `parameters`; all are read by default.
+        """
+        wanted = self.parameters if names is None else tuple(names)
+        if not self.progress and not all(self._is_written(name) for name in wanted):
             return {}
-        arrays = {name: self._array(name) for name in self.parameters}
+        arrays = {name: self._array(name) for name in wanted}
         return {name: array.read(0, len(array)) for name, array in arrays.items()}
 
     def lock(self) -> Lock:

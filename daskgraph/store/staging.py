@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,15 @@ class Staging:
         self._write(f"embeddings/{entity_type}", start, embeddings)
         self._write(f"optimizer/{entity_type}", start, sums)
 
+    def write_means(
+        self, entity_type: str, count: int, rows: Callable[[int, int], npt.NDArray[np.float32]]
+    ) -> None:
+        """Write all rows of a featurised type; `rows(start, stop)` makes them, chunk by chunk."""
+        name = f"embeddings/{entity_type}"
+        step = self._array(name).chunk_rows
+        for start in range(0, count, step):
+            self._write(name, start, rows(start, min(start + step, count)))
+
     def read_rows(
         self,
         entity_type: str,
@@ -129,9 +138,7 @@ class Staging:
 
     def _write(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
         self._check()
-        array = self._arrays.get(name)
-        if array is None:
-            array = self._arrays[name] = self._twin(name)
+        array = self._array(name)
         stop, step = start + len(values), array.chunk_rows
         if start % step or (stop % step and stop != array.shape[0]) or values.shape[1:] != array.shape[1:]:
             raise ValueError(
@@ -145,6 +152,11 @@ class Staging:
             array.write(start, values)
             sync_all(array.chunk_paths(start, stop))
             sync(folder)
+
+    def _array(self, name: str) -> StoredArray:
+        if name not in self._arrays:
+            self._arrays[name] = self._twin(name)
+        return self._arrays[name]
 
     def _check(self) -> None:
         # Whoever was frozen while the lease passed to another finds its folder swept, or made anew.

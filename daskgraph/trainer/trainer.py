@@ -10,12 +10,14 @@ from functools import cached_property
 from threading import Event, Lock
 
 import numpy as np
+import numpy.typing as npt
 
 from daskgraph.buffer import TypeTable
 from daskgraph.model import Group, Model, Parameters
 from daskgraph.trainer.batches import GroupBatches, Run, runs
 from daskgraph_kernels.batch import reciprocal, standard
 from daskgraph_kernels.rng import derive_key
+from daskgraph_kernels.rows import NO_FEATURES, FeatureLists
 from daskgraph_kernels.sgd import train_batches
 from daskgraph_kernels.workspace import (
     Batches,
@@ -26,7 +28,11 @@ from daskgraph_kernels.workspace import (
     Workspace,
     addresses,
     allocate,
+    links_for,
 )
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int64]
 
 _RUNS = 0x0D4
 _CANDIDATES = 0xCA4D
@@ -190,24 +196,27 @@ class Trainer:
             return self._compiled[group]
 
     def _tables(self, group: Group, tables: dict[str, TypeTable]) -> Tables:
-        head, tail, shared = tables[group.head], tables[group.tail], self._parameters
+        shared = self._parameters
         return Tables(
-            head.rows,
-            head.sums,
-            head.ranges,
-            shared.common[group.head],
-            shared.common_sums[group.head],
-            tail.rows,
-            tail.sums,
-            tail.ranges,
-            shared.common[group.tail],
-            shared.common_sums[group.tail],
+            *self._side(group.head, tables[group.head]),
+            *self._side(group.tail, tables[group.tail]),
             shared.head,
             shared.head_sums,
             shared.tail,
             shared.tail_sums,
             self._model.relation_weights,
+            *(
+                NO_FEATURES if features is None else FeatureLists(*features)
+                for features in (tables[group.head].features, tables[group.tail].features)
+            ),
         )
+
+    def _side(self, kind: str, table: TypeTable) -> tuple[Floats, Floats, Ids, Floats, Floats]:
+        """The first fields of `Tables`, of one type."""
+        shared, rows, sums = self._parameters, table.rows, table.sums
+        if table.features is not None:
+            rows, sums = shared.features[kind], shared.feature_sums[kind]
+        return rows, sums, table.ranges, shared.common[kind], shared.common_sums[kind]
 
     def _sizes(self, settings: Settings, tables: Tables) -> Sizes:
         head, tail = (
@@ -224,7 +233,8 @@ class Trainer:
                 return spare.pop()
         relations, size = tables.tail_parameters.shape
         mixed = self._model.config.model.reciprocal
-        return allocate(settings, mixed, sizes, self._model.dimension(group.tail), size, relations)
+        dimension, links = self._model.dimension(group.tail), links_for(settings, tables, sizes)
+        return allocate(settings, mixed, sizes, dimension, size, relations, links)
 
     @cached_property
     def _compiled(self) -> dict[Group, _Kernels]:

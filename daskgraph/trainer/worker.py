@@ -12,6 +12,7 @@ from daskgraph.store import GraphStore
 from daskgraph.store.staging import Staging
 from daskgraph.trainer.feed import Feed, Slice
 from daskgraph.trainer.trainer import Report, Trainer
+from daskgraph.vectors import FeatureMeans
 
 Begun = tuple[Iterator[Slice], "Future[Slice | None]"]
 """The slices of a lease, and the next of them, which is being read."""
@@ -117,7 +118,17 @@ class Worker:
         """Write what changed since the last commit, and return where."""
         staging = self.buffer.stage()
         staging.write_parameters(self._model.unpack(self._parameters))
+        for name, means in self.means().items():
+            staging.write_means(name, len(means), means.rows)
         return staging
+
+    def means(self) -> dict[str, FeatureMeans]:
+        """Return the rows of all featurised types."""
+        return {
+            name: FeatureMeans(self._model, self._parameters, name, table.features)
+            for name, table in self.buffer.tables.items()
+            if table.features is not None
+        }
 
     def close(self) -> None:
         """End all threads."""
