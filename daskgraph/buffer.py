@@ -162,6 +162,13 @@ class Buffer:
             if not full and partition not in self._held and partition not in self._ahead:
                 self._read_soon(partition)
 
+    def whole(self) -> dict[str, Floats]:
+        """Return rows and sums of the types that are not partitioned, by "rows/TYPE" and "sums/TYPE"."""
+        kept = {name: table for name, table in self.tables.items() if not table.partitioned}
+        return {f"rows/{name}": table.rows for name, table in kept.items()} | {
+            f"sums/{name}": table.sums for name, table in kept.items()
+        }
+
     def has(self, partitions: Iterable[int]) -> bool:
         """Tell whether all these partitions are held or being read."""
         with self._moving:

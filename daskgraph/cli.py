@@ -152,6 +152,11 @@ def main() -> None:
     show_default=True,
     help="Take its Adagrad sums along.",
 )
+@click.option(
+    "--cluster",
+    metavar="local|ADDRESS|FILE.json",
+    help="Train on this machine, or on the Dask cluster at an address, or with that scheduler file.",
+)
 @config_options
 @output_options
 def train(
@@ -161,6 +166,7 @@ def train(
     features: dict[str, str] | None,
     init: str | None,
     init_optimizer: bool,
+    cluster: str | None,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     as_json: bool,
@@ -173,6 +179,9 @@ def train(
     from daskgraph.config import load
 
     given = load(files, overrides=overrides)
+    if cluster is not None:
+        where = {"kind": "local"} if cluster == "local" else {"kind": "address", "address": cluster}
+        given["cluster"] = given.get("cluster", {}) | where
     with progress.show() as callback:
         model = api.train(
             source,

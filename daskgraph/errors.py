@@ -730,3 +730,36 @@ class FixedKeyError(UsageError):
 def _shortened(value: object, length: int = 120) -> str:
     text = repr(value)
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+@dataclass(eq=False)
+class LeaseFailedError(DaskgraphError):
+    """The same part of a graph could not be trained, again and again."""
+
+    lease: int
+    """Number of the lease that failed last."""
+    partitions: tuple[int, ...]
+    """Its partitions."""
+    reason: str
+    """What happened, with its traceback where there is one."""
+
+    def __str__(self) -> str:
+        where = ", ".join(map(str, self.partitions))
+        return f"lease {self.lease} (partitions {where}) failed too often, the last time with: {self.reason}"
+
+
+@dataclass(eq=False)
+class NoProgressError(DaskgraphError):
+    """A cluster on which nothing happens any more."""
+
+    seconds: float
+    """For how long."""
+    holders: dict[str, tuple[int, ...]]
+    """Partitions that each worker was training."""
+
+    def __str__(self) -> str:
+        held = "; ".join(f"{worker} holds partitions {parts}" for worker, parts in self.holders.items())
+        what = held or "there is no worker: look why none could start"
+        return (
+            f"nothing has happened for {self.seconds:.0f} s ({what}); what was committed is safe, train again"
+        )

@@ -138,6 +138,8 @@ def keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
 
 # Keys with a test of their own below.
 APART = {
+    # tests/executors/test_cluster.py
+    *(f"cluster.{key}" for key in ("kind", "address", "workers", "patience")),
     "training.memory",
     "training.checkpoint",
     "evaluation.every",

@@ -114,6 +114,7 @@ def train(
     init: Model | str | Path | None = None,
     init_optimizer: bool = True,
     callback: Callback | None = None,
+    client: Any = None,
 ) -> Model:
     """Train embeddings of a source, or go on with a model that exists.
 
@@ -146,6 +147,9 @@ def train(
         Whether the Adagrad sums of that model come along; without them the first steps are long again.
     callback
         Told what happens, such as `daskgraph.progress.show()` gives.
+    client
+        A `distributed.Client`: its workers train, those included that join on the way. They have to reach the
+        paths of model and graph. Left out: what `[cluster]` in the config says.
 
     Raises
     ------
@@ -175,6 +179,7 @@ def train(
         features=features,
         init=_init(init, init_optimizer),
         callback=callback or ignore,
+        client=client,
     )
     return Model(store, {"model": str(store.path), **summary})
 

@@ -19,7 +19,7 @@ from daskgraph.config import Config, load, merge
 from daskgraph.errors import ConfigValueError, FixedKeyError, InitError, OtherGraphError
 from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
-from daskgraph.executors import train_inline
+from daskgraph.executors import train_anywhere
 from daskgraph.model import Model
 from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
@@ -70,6 +70,7 @@ def train_source(
     features: Mapping[str, Any] | None,
     init: Init | None,
     callback: Callback,
+    client: Any = None,
 ) -> tuple[ModelStore, dict[str, Any]]:
     """Train a source into a model; the store and the summary of this call."""
     given = given_keys(config)
@@ -78,14 +79,14 @@ def train_source(
         if init is not None:
             _check_init(init, target)
         store, graph = _open(source, target, given, columns, features)
-        return store, _train(store, graph, callback)
+        return store, _train(store, graph, callback, client)
     checked = merge({}, given)
     if init is not None:
         ModelStore.open(init.path)
     graph = open_source(source, target, checked, columns, labels, features, callback)
     store = _create(target, merge(import_settings(graph), given), graph, init)
     with _removed_if_nothing_came_of_it(store):
-        return store, _train(store, graph, callback)
+        return store, _train(store, graph, callback, client)
 
 
 def _open(
@@ -180,7 +181,7 @@ def _removed_if_nothing_came_of_it(store: ModelStore) -> Iterator[None]:
         raise
 
 
-def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str, Any]:
+def _train(store: ModelStore, graph: GraphStore, callback: Callback, client: Any = None) -> dict[str, Any]:
     model = Model(Config.from_dict(store.config), graph.schema)
 
     def judge(source: ModelStore | Vectors) -> dict[str, Any]:
@@ -191,7 +192,8 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback) -> dict[str
         _begin(store, graph, model, callback)
         _tell_of_large_split(graph, model.config, callback)
         finished = _is_finished(store, model.config, callback)
-        summary = train_inline(store, graph, model, callback, judge if graph.splits.get("valid") else None)
+        judged = judge if graph.splits.get("valid") else None
+        summary = train_anywhere(store, graph, model, callback, judged, client)
     if graph.splits.get("valid") and not finished:
         held = summary.get("best_epoch", store.progress["epoch"])
         known = {entry["epoch"]: entry.get("evaluation") for entry in store.history}

@@ -7,6 +7,7 @@ in a model) and checks the whole.
 
 from daskgraph.config.loading import load, merge
 from daskgraph.config.models import (
+    ClusterConfig,
     Config,
     EntityConfig,
     EvaluationConfig,
@@ -20,6 +21,7 @@ from daskgraph.config.models import (
 from daskgraph.config.quantities import parse_bytes, parse_seconds
 
 __all__ = [
+    "ClusterConfig",
     "Config",
     "EntityConfig",
     "EvaluationConfig",

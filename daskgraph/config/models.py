@@ -173,6 +173,24 @@ class EvaluationConfig(Section):
     """After so many evaluations without a better filtered MRR training stops, with the best epoch; 0: off."""
 
 
+class ClusterConfig(Section):
+    """Where training runs."""
+
+    kind: Literal["local", "address"] = "local"
+    """This machine, or the Dask cluster at `address`."""
+    address: str = ""
+    """Address or scheduler file of a running Dask cluster."""
+    workers: Positive = 1
+    """Processes that train on this machine; 1: this one, without a cluster."""
+    patience: Annotated[str | float, AfterValidator(_duration)] = "10min"
+    """After so long without any progress a training on a cluster is given up."""
+
+    @property
+    def patience_seconds(self) -> float:
+        """`patience` in seconds."""
+        return parse_seconds(self.patience)
+
+
 class Config(Section):
     """All that can be chosen about a graph, its model and its training.
 
@@ -199,6 +217,8 @@ class Config(Section):
     """How long and how fast to train."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """Evaluations while training."""
+    cluster: ClusterConfig = ClusterConfig()
+    """Where training runs."""
 
     @classmethod
     def from_dict(cls, mapping: Mapping[str, Any]) -> "Config":

@@ -1,12 +1,11 @@
 """Train in this process: one worker, no sockets, no scheduler."""
 
 import time
-from dataclasses import replace
 from typing import Any
 
 from daskgraph.buffer import Buffer
 from daskgraph.events import Callback, CompileFinished, CompileStarted, EdgesTrained, TrainingFinished
-from daskgraph.executors.recording import Evaluate, Recorder, peak_memory
+from daskgraph.executors.recording import Evaluate, Recorder, peak_memory, stored_progress
 from daskgraph.model import Model
 from daskgraph.schedule import (
     Abort,
@@ -23,7 +22,7 @@ from daskgraph.schedule import (
     Train,
     Trained,
 )
-from daskgraph.sizes import block_edges, choose_held
+from daskgraph.sizes import choose_held
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.trainer import Worker
@@ -70,15 +69,6 @@ def train_inline(
             return run.train()
     finally:
         run.worker.close()
-
-
-def stored_progress(store: ModelStore, graph: GraphStore, model: Model) -> Progress:
-    """Return how far a model is, with the size of the blocks that its edges are counted in."""
-    progress = Progress.from_dict(store.progress, model.schema.partitions)
-    # Blocks that are counted already keep their size, whatever the config says by now.
-    if progress.partial:
-        return progress
-    return replace(progress, block=block_edges(model, graph.edge_chunk("train")))
 
 
 class _Run:

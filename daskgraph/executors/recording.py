@@ -4,14 +4,16 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from daskgraph.events import Callback, Committed, EpochFinished, TrainingStarted
 from daskgraph.executors.keeping import Keeper
 from daskgraph.model import Model
 from daskgraph.schedule import EpochEnded, Progress
+from daskgraph.sizes import block_edges
 from daskgraph.stopping import evaluation_due
-from daskgraph.store import ModelStore
+from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
 from daskgraph.vectors import Vectors
 
@@ -136,6 +138,15 @@ class Recorder:
             "resumed_from": self._resumed_from,
             **self.keeper.finish(),
         }
+
+
+def stored_progress(store: ModelStore, graph: GraphStore, model: Model) -> Progress:
+    """Return how far a model is, with the size of the blocks that its edges are counted in."""
+    progress = Progress.from_dict(store.progress, model.schema.partitions)
+    # Blocks that are counted already keep their size, whatever the config says by now.
+    if progress.partial:
+        return progress
+    return replace(progress, block=block_edges(model, graph.edge_chunk("train")))
 
 
 def peak_memory() -> int:

@@ -88,6 +88,8 @@ class Schedule:
         Where all orders come from.
     every_epoch
         Whether each epoch's end is committed; else only where that costs little of what it saves.
+    settle
+        Whether all work is committed before an epoch ends, even that of a worker that is alone.
     """
 
     def __init__(
@@ -100,10 +102,12 @@ class Schedule:
         checkpoint: float,
         seed: int,
         every_epoch: bool = False,
+        settle: bool = False,
     ) -> None:
         self.progress = progress
         self._epochs, self._buffer, self._order = epochs, buffer, order
         self._checkpoint, self._seed, self._every_epoch = checkpoint, seed, every_epoch
+        self._settle = settle
         self._workers: dict[str, _Worker] = {}
         self._leases = 0
         self._ending = False
@@ -216,7 +220,7 @@ class Schedule:
         waiting = any(instruction is None for instruction in found)
         for name, worker in self._workers.items() if waiting else ():
             # Somebody waits for what it has changed.
-            if not worker.busy and worker.changed and len(self._workers) > 1:
+            if not worker.busy and worker.changed and (self._settle or len(self._workers) > 1):
                 worker.busy = True
                 given.append(Commit(name, self.progress.after(worker.work)))
         if not given and not any(worker.busy for worker in self._workers.values()):
@@ -229,7 +233,7 @@ class Schedule:
 
     def _next(self, name: str, worker: _Worker, now: float) -> Instruction | None:
         """Return what a worker does next, None where it has to wait."""
-        alone = len(self._workers) == 1
+        alone = len(self._workers) == 1 and not self._settle
         late = now - worker.committed >= self._checkpoint
         # What ends an epoch is committed with the epoch's end.
         if worker.changed and late and not (alone and self.progress.after(worker.work).buckets.all()):
@@ -257,7 +261,7 @@ class Schedule:
         if stop:
             self._epochs = self.progress.epoch
         self._begin_epoch()
-        if len(self._workers) != 1:
+        if self._settle or len(self._workers) != 1:
             return [Commit(None, self.progress)]
         self._ending = False
         (name, worker), *_ = self._workers.items()

@@ -20,7 +20,7 @@ from daskgraph.errors import (
 )
 from daskgraph.graph import GraphSchema
 from daskgraph.store import staging as stage
-from daskgraph.store.files import disk_bytes, read_group, whole, write_group, writing
+from daskgraph.store.files import disk_bytes, read_group, remove_tree, whole, write_group, writing
 from daskgraph.store.format import MODEL, header, read_header
 from daskgraph.store.graph_store import GraphStore
 from daskgraph.store.lock import Lock
@@ -270,9 +270,13 @@ class ModelStore:
         """Finish a commit that was cut short, and remove what dead leases have staged; the lock is held."""
         stage.sweep(self.path)
 
-    def staging(self, lease: str) -> Staging:
-        """Return an empty place where a lease writes what it has changed."""
-        return Staging(self.path, lease)
+    def staging(self, lease: str, token: str | None = None) -> Staging:
+        """Return an empty place where a lease writes what it has changed, or the one with that token."""
+        return Staging(self.path, lease, token)
+
+    def remove_staging(self, lease: str) -> None:
+        """Remove what a lease has staged, so that whoever wrote it can write no more."""
+        remove_tree(self.path / "staging" / lease)
 
     def commit(
         self, staging: Staging, progress: Mapping[str, Any], entries: Sequence[Mapping[str, Any]] = ()

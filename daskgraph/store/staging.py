@@ -48,9 +48,16 @@ class Staging:
         The model store.
     lease
         Name of the lease: letters, digits, dots, dashes and underscores.
+    token
+        What another process that staged under this name has got; None: begin anew.
+
+    Raises
+    ------
+    StaleLeaseError
+        What that process had staged was removed, or another has begun.
     """
 
-    def __init__(self, root: Path, lease: str) -> None:
+    def __init__(self, root: Path, lease: str, token: str | None = None) -> None:
         if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", lease) or lease.startswith((LOCK, ASIDE)):
             raise ValueError(
                 f"a lease is named by letters, digits, dots, dashes and underscores, not {lease!r}"
@@ -59,10 +66,13 @@ class Staging:
         self.root = root
         self.folder = root / "staging" / lease
         self._arrays: dict[str, StoredArray] = {}
-        self._token = uuid.uuid4().hex
+        self.token = token or uuid.uuid4().hex
+        if token is not None:
+            self._check()
+            return
         with writing(self.folder):
             remove_tree(self.folder)
-            write_group(self.folder, {"token": self._token})
+            write_group(self.folder, {"token": self.token})
 
     def write_rows(
         self,
@@ -164,7 +174,7 @@ class Staging:
             token = read_group(self.folder).get("token")
         except FileNotFoundError:
             token = None
-        if token != self._token:
+        if token != self.token:
             raise StaleLeaseError(str(self.root), self.lease)
 
     def _twin(self, name: str) -> StoredArray:

@@ -1,7 +1,7 @@
 """What trains leases on one machine, in this process or as a worker of a cluster."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,6 +16,10 @@ from daskgraph.vectors import FeatureMeans
 
 Begun = tuple[Iterator[Slice], "Future[Slice | None]"]
 """The slices of a lease, and the next of them, which is being read."""
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 @dataclass
@@ -46,6 +50,8 @@ class Worker:
         How many threads train.
     block
         Edges of a block.
+    between_slices
+        Called by the thread that trains, when no kernel runs.
     """
 
     def __init__(
@@ -56,6 +62,7 @@ class Worker:
         buffer: Buffer,
         threads: int,
         block: int,
+        between_slices: Callable[[], None] = _nothing,
     ) -> None:
         self.buffer, self.spent = buffer, Spent()
         self.lease: Lease | None = None
@@ -65,6 +72,7 @@ class Worker:
         self._model, self._parameters, self._block = model, parameters, block
         self._trainer = Trainer(model, parameters, threads)
         self._feed = Feed(graph, model, buffer)
+        self._between_slices = between_slices
         self._reader = ThreadPoolExecutor(1, "daskgraph-slices")
         self._begun: dict[int, Begun] = {}
 
@@ -97,6 +105,7 @@ class Worker:
             self.spent.compute += ended - training
             stretches = {stretch.bucket: stretch for stretch in found.stretches}
             self.work += Work(stretches, edges, loss, ended - started)
+            self._between_slices()
             started = ended
             if ended - began >= instruction.seconds:
                 break

@@ -1,0 +1,106 @@
+"""Where a training runs: in this process, in others of this machine, or on a Dask cluster that runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from daskgraph.config import Config, merge
+from daskgraph.errors import ConfigValueError
+from daskgraph.events import Callback, Notice
+from daskgraph.executors.inline import train_inline
+from daskgraph.executors.recording import Evaluate
+from daskgraph.model import Model
+from daskgraph.sizes import choose_held, memory_limit
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.threads import available_threads
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+
+def train_anywhere(
+    store: ModelStore,
+    graph: GraphStore,
+    model: Model,
+    callback: Callback,
+    evaluate: Evaluate | None = None,
+    client: Client | None = None,
+) -> dict[str, Any]:
+    """Train where `[cluster]` says, or on the cluster of a client; otherwise as `train_inline`.
+
+    Raises
+    ------
+    ConfigValueError
+        The cluster can not be reached, or the graph has too few partitions for workers to share.
+    """
+    cluster = model.config.cluster
+    if client is None and cluster.kind == "local" and cluster.workers == 1:
+        return train_inline(store, graph, model, callback, evaluate)
+    from daskgraph.executors.cluster import Limits, train_on_cluster
+
+    own = _worker_config(model.config) if client is None and cluster.kind == "local" else model.config
+    workers = cluster.workers if client is None and cluster.kind == "local" else 1
+    buffer = shared_buffer(Model(own, graph.schema), graph.splits["train"], workers, callback)
+    limits = Limits(buffer, cluster.patience_seconds, own.to_dict())
+    with _client(model.config, client) as connected:
+        return train_on_cluster(connected, store, graph, model, limits, callback, evaluate)
+
+
+def shared_buffer(model: Model, edges: int, workers: int, callback: Callback) -> int:
+    """Return how many partitions each of several workers holds: what fits, and leaves some for the others.
+
+    Raises
+    ------
+    ConfigValueError
+        Every lease would need all partitions.
+    """
+    partitions = model.schema.partitions
+    buffer = choose_held(model, edges, available_threads(model.config.training.threads))
+    most = max(2, partitions // (2 * workers))
+    if workers > 1 and partitions < 4:
+        allowed = (
+            f"needs a graph of 4 partitions or more, better {4 * workers}, and this one has {partitions}"
+        )
+        way_on = f"import it again with -s graph.partitions={4 * workers}"
+        raise ConfigValueError("cluster.workers", workers, f"{allowed}; {way_on}")
+    if partitions < 4 * workers:
+        idle = f"{partitions} partitions keep at most {max(1, partitions // 4)} workers busy"
+        callback(Notice(f"{idle}; {4 * workers} would keep {workers}"))
+    return min(buffer, most) if workers > 1 else buffer
+
+
+def _worker_config(config: Config) -> Config:
+    """Share this machine's cores and memory among its workers."""
+    workers = config.cluster.workers
+    threads = config.training.threads or max(1, available_threads(0) // workers)
+    memory = memory_limit(config) if config.training.memory != "auto" else memory_limit(config) // workers
+    return merge(config.to_dict(), {"training": {"threads": threads, "memory": memory}})
+
+
+@contextmanager
+def _client(config: Config, given: Client | None) -> Iterator[Client]:
+    """Give a client: the given one, or one to the cluster that is named, or one to a new local cluster."""
+    if given is not None:
+        yield given
+    elif config.cluster.kind == "local":
+        from daskgraph.executors.local_cluster import local_client
+
+        with local_client(config.cluster.workers) as client:
+            yield client
+    else:
+        with _connected(config.cluster.address) as client:
+            yield client
+
+
+def _connected(address: str) -> Client:
+    from distributed import Client
+
+    try:
+        if address.endswith(".json"):
+            return Client(scheduler_file=address)
+        return Client(address)
+    except (OSError, ValueError) as error:
+        allowed = f"should be the address or scheduler file of a Dask cluster that runs ({error})"
+        raise ConfigValueError("cluster.address", address, allowed) from error

@@ -1,0 +1,304 @@
+"""Train on a Dask cluster: the schedule decides here, workers train, and only this process commits.
+
+Dask runs a dead worker's task again by itself, elsewhere: every task is therefore pinned to its worker, and
+one whose worker has left is released. A worker that was removed is an event like any other.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+import uuid
+from dataclasses import dataclass, field
+from queue import Empty, Queue
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from daskgraph.errors import LeaseFailedError, NoProgressError
+from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
+from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
+from daskgraph.executors.session import Result, SessionPlugin, Training, stage_lease, train_lease
+from daskgraph.model import Model
+from daskgraph.parameters import ParameterServer
+from daskgraph.schedule import (
+    Abort,
+    Commit,
+    Committed,
+    EndEpoch,
+    Event,
+    Failed,
+    Finish,
+    Instruction,
+    Joined,
+    Left,
+    Schedule,
+    Train,
+    Trained,
+)
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.vectors import StoredVectors
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Future: TypeAlias = Any
+
+LOOK = 0.25
+"""Seconds between two looks at which workers there are."""
+
+SERVER = "daskgraph-parameters"
+"""Begins the name of the worker that shared parameters live on; it trains nothing."""
+
+
+@dataclass
+class _Known:
+    """A worker of the cluster."""
+
+    name: str
+    """Under which it stages; never used again."""
+
+    future: Future = None
+    train: Train | None = None
+    commit: Commit | None = None
+    began: float = 0.0
+    committed: bool = False
+    """Whether its last staging was committed, and it has not been told."""
+
+    figures: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)
+
+
+@dataclass
+class Limits:
+    """How a cluster is used."""
+
+    buffer: int
+    """Partitions that a worker holds."""
+
+    patience: float
+    """Seconds without any progress after which the training is given up."""
+
+    config: dict[str, Any] = field(default_factory=dict)
+    """The config that workers train by."""
+
+
+def train_on_cluster(
+    client: Client,
+    store: ModelStore,
+    graph: GraphStore,
+    model: Model,
+    limits: Limits,
+    callback: Callback,
+    evaluate: Evaluate | None = None,
+) -> dict[str, Any]:
+    """Train a model with all workers of a Dask cluster, those included that join on the way.
+
+    Parameters
+    ----------
+    client
+        Connected to the cluster; its workers reach the paths of model and graph.
+    store
+        The model store; its lock is held by the caller.
+    graph
+        The graph it is trained on.
+    model
+        Config and schema.
+    limits
+        How the cluster is used.
+    callback
+        Told what happens.
+    evaluate
+        Called every `evaluation.every` epochs.
+
+    Returns
+    -------
+    The summary that `daskgraph train --json` prints, but for `evaluation`.
+
+    Raises
+    ------
+    LeaseFailedError
+        The same bucket has failed three times.
+    NoProgressError
+        Nothing has happened for `limits.patience`.
+    """
+    run = _Run(client, store, graph, model, limits, callback, evaluate)
+    try:
+        run.begin()
+        return run.train()
+    finally:
+        run.close()
+
+
+class _Run:
+    """One call of `train_on_cluster`."""
+
+    def __init__(
+        self,
+        client: Client,
+        store: ModelStore,
+        graph: GraphStore,
+        model: Model,
+        limits: Limits,
+        callback: Callback,
+        evaluate: Evaluate | None,
+    ) -> None:
+        self.client, self.store, self.callback, self.limits = client, store, callback, limits
+        self.record = Recorder(store, model, graph.splits["train"], callback, evaluate)
+        progress, training = stored_progress(store, graph, model), model.config.training
+        self.schedule = Schedule(
+            progress,
+            self.record.epochs,
+            buffer=limits.buffer,
+            order="beta" if training.bucket_order == "auto" else training.bucket_order,
+            checkpoint=training.checkpoint_seconds,
+            seed=training.seed,
+            every_epoch=True,
+            settle=True,
+        )
+        paths = str(store.path.absolute()), str(graph.path.absolute())
+        self.training = Training(
+            f"daskgraph-{uuid.uuid4().hex[:8]}", *paths, limits.config, limits.buffer, progress.block
+        )
+        self.workers: dict[str, _Known] = {}
+        self.left: list[tuple[float, float, int, int]] = []
+        self.done: Queue[tuple[str, Future]] = Queue()
+        self.looked = self.moved = time.perf_counter()
+        self.finished = False
+
+    def begin(self) -> None:
+        """Bring the parameter server, and tell all workers what is trained."""
+        from distributed import Worker
+
+        address, security = self.client.scheduler_info()["address"], self.client.security
+
+        async def bring() -> Any:
+            host = "127.0.0.1" if "127.0.0.1" in address else None
+            name = f"{SERVER}-{self.training.name}"
+            worker = Worker(address, nthreads=1, name=name, security=security, host=host, dashboard=False)
+            return await worker
+
+        self.host: Any = self.client.sync(bring)
+        self.client.register_plugin(SessionPlugin(self.training), name=self.training.name)
+        place = {"workers": [self.host.address], "allow_other_workers": False}
+        self.server = self.client.submit(ParameterServer, actor=True, **place).result()
+
+    def train(self) -> dict[str, Any]:
+        self.record.begin(threads=0)
+        while not self.finished:
+            self._look()
+            try:
+                address, future = self.done.get(timeout=LOOK)
+            except Empty:
+                self._check_patience()
+                continue
+            self.moved = time.perf_counter()
+            self._report(address, future)
+        figures = [*self.left, *(known.figures for known in self.workers.values())]
+        summary = self.record.summary(self.schedule.progress, figures)
+        summary["threads"] = max(1, summary["workers"])
+        self.callback(TrainingFinished(summary))
+        return summary
+
+    def close(self) -> None:
+        """Leave the cluster as it was."""
+        for known in self.workers.values():
+            if known.future is not None:
+                known.future.cancel()
+        if hasattr(self, "host"):
+            self.client.unregister_worker_plugin(self.training.name)
+            self.client.sync(self.host.close)
+
+    def _look(self) -> None:
+        """See who has joined and who has left."""
+        now = time.perf_counter()
+        if now - self.looked < LOOK:
+            return
+        self.looked = now
+        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        there = {address for address, info in found.items() if not str(info["name"]).startswith(SERVER)}
+        for address in self.workers.keys() - there:
+            self._lose(address)
+        for address in sorted(there - self.workers.keys()):
+            self.workers[address] = _Known(f"worker-{uuid.uuid4().hex[:8]}")
+            self.callback(Notice(f"worker {address} trains"))
+            self._tell(Joined(address))
+
+    def _lose(self, address: str) -> None:
+        known = self.workers.pop(address)
+        self.left.append(known.figures)
+        if known.future is not None:
+            known.future.cancel()
+        # Should it only be frozen, it finds nothing to write to when it wakes.
+        self.store.remove_staging(known.name)
+        self.callback(Notice(f"worker {address} is gone; what it had not committed is trained again"))
+        self.moved = time.perf_counter()
+        self._tell(Left(address))
+
+    def _tell(self, event: Event) -> None:
+        todo = self.schedule.handle(event, time.perf_counter())
+        while todo and not self.finished:
+            answer = self._carry_out(todo.pop(0))
+            todo += self.schedule.handle(answer, time.perf_counter()) if answer is not None else []
+
+    def _carry_out(self, instruction: Instruction) -> Event | None:
+        match instruction:
+            case Train(address):
+                known = self.workers[address]
+                known.train = instruction
+                arguments = (self.server, self.training.name, known.name, instruction, known.committed)
+                known.committed = False
+                self._submit(address, train_lease, *arguments)
+            case Commit(None, progress):
+                started = time.perf_counter()
+                return Committed(None, self.record.commit(self.store.staging("driver"), progress, started))
+            case Commit(str(address)):
+                known = self.workers[address]
+                known.commit, known.began = instruction, time.perf_counter()
+                self._submit(address, stage_lease, self.training.name)
+            case EndEpoch(progress):
+                return self.record.end_epoch(progress, lambda: StoredVectors(self.store))
+            case Abort(lease, reason):
+                raise LeaseFailedError(lease.number, lease.partitions, reason)
+            case Finish():
+                self.finished = True
+        return None
+
+    def _submit(self, address: str, task: Any, *arguments: Any) -> None:
+        future = self.client.submit(
+            task,
+            *arguments,
+            workers=[address],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+            key=f"{self.training.name}-{task.__name__}-{uuid.uuid4().hex[:8]}",
+        )
+        self.workers[address].future = future
+        future.add_done_callback(lambda done: self.done.put((address, done)))
+
+    def _report(self, address: str, future: Future) -> None:
+        """Turn a task that is done into an event."""
+        known = self.workers.get(address)
+        if known is None or known.future is not future or future.cancelled():
+            return
+        train, commit, known.train, known.commit, known.future = known.train, known.commit, None, None, None
+        if future.status == "error":
+            lease = self.schedule.holders().get(address)
+            reason = "".join(traceback.format_exception(future.exception(), limit=-5))
+            self.store.remove_staging(known.name)
+            known.name, known.committed = f"worker-{uuid.uuid4().hex[:8]}", False
+            self._tell(Failed(address, lease.number if lease is not None else 0, reason))
+        elif commit is not None:
+            staging = self.store.staging(known.name, future.result())
+            seconds = self.record.commit(staging, commit.progress, known.began)
+            known.committed = True
+            self._tell(Committed(address, seconds))
+        elif train is not None:
+            result: Result = future.result()
+            known.figures = (result.compute, result.waiting, result.reads, result.peak)
+            self.record.trained += result.work.edges
+            self.callback(EdgesTrained(train.lease.epoch + 1, result.work.edges, result.work.loss))
+            self._tell(Trained(address, train.lease.number, result.work))
+
+    def _check_patience(self) -> None:
+        if time.perf_counter() - self.moved > self.limits.patience:
+            holders = {name: lease.partitions for name, lease in self.schedule.holders().items()}
+            raise NoProgressError(self.limits.patience, holders)

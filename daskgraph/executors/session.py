@@ -1,0 +1,189 @@
+"""What a worker of a Dask cluster does for a training: it holds partitions, trains leases and stages changes.
+
+Tasks are short messages: what is trained stays on the worker, in the plugin that each of them finds there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Actor, WorkerPlugin, get_worker
+
+from daskgraph.buffer import Buffer
+from daskgraph.config import Config
+from daskgraph.executors.recording import peak_memory
+from daskgraph.model import Model
+from daskgraph.parameters import Arrays, ParameterClient, shared_arrays
+from daskgraph.schedule import Train, Work
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.trainer import Worker
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all workers of a training have to know."""
+
+    name: str
+    """Tells it from all others on the same cluster."""
+
+    model: str
+    """Path of the model store, which every worker reaches."""
+
+    graph: str
+    """Path of the graph store."""
+
+    config: dict[str, Any]
+    """The config that the workers train by."""
+
+    buffer: int
+    """Partitions that a worker holds."""
+
+    block: int
+    """Edges of a block."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a worker tells of a lease."""
+
+    work: Work
+    """What was trained."""
+
+    compute: float
+    waiting: float
+    """Seconds of kernels, and of waiting for data, since the worker began."""
+
+    reads: int
+    """Partitions read since then."""
+
+    peak: int
+    """The most bytes the process has held."""
+
+
+class Session:
+    """One worker's part of a training.
+
+    Parameters
+    ----------
+    training
+        What is trained.
+    name
+        Under which its changes are staged.
+    server
+        The parameter server.
+    """
+
+    def __init__(self, training: Training, name: str, server: Actor) -> None:
+        graph, store = GraphStore.open(training.graph), ModelStore.open(training.model)
+        model = Model(Config.from_dict(training.config), graph.schema)
+        stored = store.read_parameters()
+        parameters = model.pack(stored) if stored else model.initial()
+        self.name = name
+        self._buffer = Buffer(store, graph, model, training.buffer, name)
+        # Whole tables are filled by that, and shared from then on.
+        self._buffer.hold([])
+        self._client = ParameterClient(shared_arrays(parameters, self._buffer.whole()), _ActorServer(server))
+        self._worker = Worker(
+            graph,
+            model,
+            parameters,
+            self._buffer,
+            available_threads(model.config.training.threads),
+            training.block,
+            self._client.between_slices,
+        )
+
+    def train(self, instruction: Train) -> Result:
+        """Train a lease."""
+        with single_threaded_products():
+            work = self._worker.train(instruction, lambda edges, loss: None)
+        spent = self._worker.spent
+        return Result(work, spent.compute, spent.waiting, self._buffer.reads, peak_memory())
+
+    def stage(self) -> str:
+        """Stage all changes, with the parameters that workers share by now; return the staging's token."""
+        self._client.settle()
+        return self._worker.stage().token
+
+    def committed(self) -> None:
+        """Know that what was staged is part of the model."""
+        self._buffer.committed()
+
+    def close(self) -> None:
+        """End all threads."""
+        self._client.close()
+        self._worker.close()
+
+
+class SessionPlugin(WorkerPlugin):
+    """Holds a worker's session from task to task.
+
+    Parameters
+    ----------
+    training
+        What is trained.
+    """
+
+    def __init__(self, training: Training) -> None:
+        self.name = training.name
+        self.training = training
+        self.session: Session | None = None
+
+    def teardown(self, worker: Any) -> None:
+        """End the session when the training is over, or the worker goes."""
+        self.close()
+
+    def close(self) -> None:
+        """End the session, and forget what it had not committed."""
+        session, self.session = self.session, None
+        if session is not None:
+            session.close()
+
+
+def train_lease(server: Actor, training: str, name: str, instruction: Train, committed: bool) -> Result:
+    """Train a lease on this worker; `committed`: what it had staged before is part of the model."""
+    plugin = _plugin(training)
+    try:
+        if plugin.session is None or plugin.session.name != name:
+            plugin.close()
+            plugin.session = Session(plugin.training, name, server)
+        elif committed:
+            plugin.session.committed()
+        return plugin.session.train(instruction)
+    except BaseException:
+        plugin.close()
+        raise
+
+
+def stage_lease(training: str) -> str:
+    """Stage what this worker has changed; return the token of the staging."""
+    plugin = _plugin(training)
+    assert plugin.session is not None
+    try:
+        return plugin.session.stage()
+    except BaseException:
+        plugin.close()
+        raise
+
+
+def _plugin(training: str) -> SessionPlugin:
+    plugin = get_worker().plugins[training]
+    assert isinstance(plugin, SessionPlugin)
+    return plugin
+
+
+class _ActorServer:
+    """Reaches a parameter server that is an actor."""
+
+    def __init__(self, actor: Actor) -> None:
+        self._actor = actor
+
+    def join(self, values: Arrays) -> Arrays:
+        found: Arrays = self._actor.join(values).result()
+        return found
+
+    def exchange(self, changes: Arrays) -> Arrays:
+        found: Arrays = self._actor.exchange(changes).result()
+        return found

@@ -1,0 +1,229 @@
+"""Trainings on Dask clusters: the same models, whoever dies, and nobody else gets in."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from distributed import Client, Scheduler, SpecCluster, Worker
+from known_graphs import clique_purity, cliques
+
+import daskgraph
+from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
+from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Notice
+from daskgraph.executors.local_cluster import local_client
+from daskgraph.store import ModelStore
+
+pytestmark = [pytest.mark.slow, pytest.mark.compiled]
+
+HOST = "127.0.0.1"
+CLIQUES, SIZE, EPOCHS = 40, 6, 12
+EDGES = CLIQUES * SIZE * (SIZE - 1)
+EDGE_LIST = cliques(CLIQUES, SIZE)
+
+
+def config(**changes: dict[str, Any]) -> dict[str, Any]:
+    tables: dict[str, dict[str, Any]] = {
+        "graph": {"partitions": 8},
+        "model": {"dimension": 16, "comparator": "cos"},
+        "negatives": {"uniform": 20},
+        "training": {"epochs": EPOCHS, "batch_size": 20, "threads": 1, "checkpoint": "1s"},
+    }
+    return {name: tables.get(name, {}) | changes.get(name, {}) for name in tables.keys() | changes.keys()}
+
+
+def check(path: Path, epochs: int = EPOCHS) -> None:
+    """Every epoch has trained every edge once, nothing is left staged, cliques lie together."""
+    store = ModelStore.open(path)
+    assert [entry["epoch"] for entry in store.history] == list(range(1, epochs + 1))
+    assert {entry["edges"] for entry in store.history} == {EDGES}
+    assert sorted(place.name for place in (path / "staging").iterdir()) == ["zarr.json"]
+    rows = store.read_embeddings("entity", 0, CLIQUES * SIZE)
+    assert clique_purity(rows, list(store.open_graph().names("entity"))) > 0.95
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Client]:
+    """Two workers that are threads of this process: quick to start."""
+    worker = {"host": HOST, "nthreads": 1, "dashboard_address": f"{HOST}:0", "memory_limit": 0}
+    with (
+        SpecCluster(
+            scheduler={"cls": Scheduler, "options": {"host": HOST, "dashboard_address": f"{HOST}:0"}},
+            workers={number: {"cls": Worker, "options": worker} for number in range(2)},
+        ) as cluster,
+        Client(cluster) as connected,
+    ):
+        yield connected
+
+
+def test_client__trains_with_all_its_workers(client: Client, tmp_path: Path) -> None:
+    events: list[Event] = []
+    model = daskgraph.train(
+        cliques(CLIQUES, SIZE),
+        tmp_path / "m.model.zarr",
+        config=config(),
+        client=client,
+        callback=events.append,
+    )
+    check(tmp_path / "m.model.zarr")
+    assert model.summary["workers"] == 2
+    assert model.summary["edges"] == EDGES * EPOCHS
+    assert sum(event.edges for event in events if isinstance(event, EdgesTrained)) == EDGES * EPOCHS
+    assert sum(isinstance(event, EpochFinished) for event in events) == EPOCHS
+    assert any(isinstance(event, Committed) for event in events)
+
+
+def test_client__goes_on_with_a_model_that_was_trained_here(client: Client, tmp_path: Path) -> None:
+    path, edges = tmp_path / "m.model.zarr", cliques(CLIQUES, SIZE)
+    daskgraph.train(edges, path, config=config(training={"epochs": 2, "buffer": 2}))
+    model = daskgraph.train(edges, path, config={"training": {"epochs": EPOCHS}}, client=client)
+    assert model.summary["resumed_from"] == 2
+    check(path)
+    again = daskgraph.train(edges, path, config={"training": {"epochs": EPOCHS + 1}})
+    assert again.summary["epochs"] == 1
+
+
+def test_client__whole_types_and_operators_are_shared(client: Client, tmp_path: Path) -> None:
+    edges = cliques(CLIQUES, SIZE).assign(relation="knows")[["head", "relation", "tail"]]
+    typed = config(model={"operator": "translation", "reciprocal": True})
+    model = daskgraph.train(edges, tmp_path / "m.model.zarr", config=typed, client=client)
+    check(tmp_path / "m.model.zarr")
+    stored = model.store.read_parameters()
+    assert np.abs(stored["relations/translation"]).max() > 0
+    assert np.abs(stored["relations/reciprocal_translation"]).max() > 0
+    assert stored["optimizer/relations/translation"].min() >= 0
+
+
+def test_client__evaluates_on_the_way(client: Client, tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    edges = cliques(CLIQUES, SIZE)
+    edges.to_csv(folder / "train.csv", index=False)
+    edges[::7].to_csv(folder / "valid.csv", index=False)
+    model = daskgraph.train(
+        folder, tmp_path / "m.model.zarr", config=config(evaluation={"every": 3}), client=client
+    )
+    with_figures = [entry["epoch"] for entry in model.history if "evaluation" in entry]
+    assert with_figures[:2] == [3, 6]
+
+
+def test_failure__three_times_stops_with_the_reason(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise FloatingPointError("the sky fell down")
+
+    monkeypatch.setattr("daskgraph.trainer.trainer.Trainer.train", broken)
+    with pytest.raises(LeaseFailedError, match="the sky fell down"):
+        daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=config(), client=client)
+
+
+def test_patience__says_who_holds_what(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    woken = threading.Event()
+    monkeypatch.setattr("daskgraph.trainer.trainer.Trainer.train", lambda *_: woken.wait(60) and (0, 0.0))
+    impatient = config(cluster={"patience": "2s"})
+    try:
+        with pytest.raises(NoProgressError, match="holds partitions"):
+            daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=impatient, client=client)
+    finally:
+        woken.set()
+
+
+def test_workers__need_partitions_to_share(tmp_path: Path) -> None:
+    few = config(graph={"partitions": 2}, cluster={"workers": 2})
+    with pytest.raises(ConfigValueError, match=r"graph\.partitions=8"):
+        daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=few)
+
+
+def test_address__that_nobody_answers(tmp_path: Path) -> None:
+    gone = config(cluster={"kind": "address", "address": "tcp://127.0.0.1:1"})
+    with pytest.raises(ConfigValueError, match=r"cluster\.address"):
+        daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=gone)
+
+
+def test_scheduler_file__of_a_running_cluster(client: Client, tmp_path: Path) -> None:
+    client.write_scheduler_file(str(tmp_path / "scheduler.json"))
+    there = config(cluster={"kind": "address", "address": str(tmp_path / "scheduler.json")})
+    model = daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=there)
+    assert model.summary["workers"] == 2
+
+
+def worker_processes(events: list[Event]) -> int:
+    return sum(isinstance(event, Notice) and event.text.endswith("trains") for event in events)
+
+
+def test_local_workers__one_is_killed_and_its_lease_is_done_by_another(tmp_path: Path) -> None:
+    events: list[Event] = []
+    children: list[int] = []
+
+    def kill_one(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, EpochFinished) and event.epoch == 2:
+            children.extend(trainers())
+            os.kill(children[0], signal.SIGKILL)
+
+    model = daskgraph.train(
+        cliques(CLIQUES, SIZE),
+        tmp_path / "m.model.zarr",
+        config=config(cluster={"workers": 2}),
+        callback=kill_one,
+    )
+    assert model.summary["workers"] >= 2
+    assert any(isinstance(event, Notice) and "is gone" in event.text for event in events)
+    check(tmp_path / "m.model.zarr")
+
+
+def trainers() -> list[int]:
+    """Processes that descend from this one and hold a connection of Dask's worker."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                command = (folder / "cmdline").read_text()
+            except (OSError, ValueError):
+                continue
+            if parent == os.getpid() and "spawn_main" in command:
+                found.append(int(folder.name))
+    return found
+
+
+def test_local_client__is_closed_to_all_others() -> None:
+    with local_client(1) as client:
+        assert {address.split(":")[0] for address in listening()} <= {"127.0.0.1"}
+        with pytest.raises((OSError, ValueError)):
+            Client(client.scheduler_info()["address"].replace("tls", "tcp"), timeout="3s")
+        from distributed.security import Security
+
+        with pytest.raises(OSError, match=r".*"):
+            Client(client.scheduler_info()["address"], security=Security.temporary(), timeout="3s")
+
+
+def listening() -> set[str]:
+    """Addresses on which this process or a child of it listens."""
+    inodes = set()
+    for process in (os.getpid(), *trainers()):
+        for link in Path(f"/proc/{process}/fd").iterdir():
+            try:
+                target = os.readlink(link)
+            except OSError:
+                continue
+            if target.startswith("socket:"):
+                inodes.add(target[8:-1])
+    found = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in Path(table).read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and fields[9] in inodes:
+                address, port = fields[1].split(":")
+                numbers = bytes.fromhex(address)[::-1] if len(address) == 8 else bytes.fromhex(address)
+                name = ".".join(map(str, numbers)) if len(numbers) == 4 else address
+                found.add(f"{name}:{int(port, 16)}")
+    assert found
+    return found
