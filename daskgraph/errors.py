@@ -745,7 +745,10 @@ class LeaseFailedError(DaskgraphError):
 
     def __str__(self) -> str:
         where = ", ".join(map(str, self.partitions))
-        return f"lease {self.lease} (partitions {where}) failed too often, the last time with: {self.reason}"
+        last = self.reason.strip().splitlines()[-1:]
+        return (
+            f"lease {self.lease} (partitions {where}) failed too often, the last time with: {' '.join(last)}"
+        )
 
 
 @dataclass(eq=False)
@@ -754,7 +757,7 @@ class NoProgressError(DaskgraphError):
 
     seconds: float
     """For how long."""
-    holders: dict[str, tuple[int, ...]]
+    holders: Mapping[str, tuple[int, ...]]
     """Partitions that each worker was training."""
 
     def __str__(self) -> str:

@@ -48,14 +48,14 @@ class ParameterServer:
         """Return all values as they are now: those of the first worker that joined, and all changes since."""
         if not self._values:
             self._values = {name: np.array(array) for name, array in values.items()}
-        return self._values
+        return dict(self._values)
 
     def exchange(self, changes: Arrays) -> Arrays:
         """Add a worker's changes, and return all values."""
         for name, change in changes.items():
             # Never in place: values that were given out may still be on their way.
             self._values[name] = self._values[name] + change
-        return self._values
+        return dict(self._values)
 
 
 class Server(Protocol):

@@ -19,7 +19,15 @@ def example(error: type[errors.DaskgraphError]) -> errors.DaskgraphError:
     if not dataclasses.is_dataclass(error):
         return error("a reason")
     hints = typing.get_type_hints(error)
-    values = {Mapping[str, int]: {"edges": 3}, int: 3, tuple[str, ...]: ("a", "b"), int | None: 3}
+    values = {
+        Mapping[str, int]: {"edges": 3},
+        Mapping[str, tuple[int, ...]]: {"worker": (3, 5)},
+        int: 3,
+        float: 1.5,
+        tuple[int, ...]: (3, 5),
+        tuple[str, ...]: ("a", "b"),
+        int | None: 3,
+    }
     given = {field.name: values.get(hints[field.name], field.name) for field in dataclasses.fields(error)}
     return error(**given)
 

@@ -256,7 +256,9 @@ class _Run:
             case EndEpoch(progress):
                 return self.record.end_epoch(progress, lambda: StoredVectors(self.store))
             case Abort(lease, reason):
-                raise LeaseFailedError(lease.number, lease.partitions, reason)
+                failure = LeaseFailedError(lease.number, lease.partitions, reason)
+                failure.add_note(reason)
+                raise failure
             case Finish():
                 self.finished = True
         return None
