@@ -42,6 +42,16 @@ def differentiate_batch(
     return call_forward_backward(address, (functions, settings, tables, work, sizes))
 
 
+def with_entry(function: Any) -> Any:
+    """A kernel that only kernels call, as one that Python may call."""
+    return kernel(getattr(function, "py_func", function))
+
+
+describe_edges, extra_candidates, list_uses, take_step = map(
+    with_entry, (sgd.describe_edges, sgd.extra_candidates, sgd.list_uses, sgd.step)
+)
+
+
 @dataclass(frozen=True)
 class Options:
     """Everything a batch may be."""
@@ -206,8 +216,8 @@ class Example:
     def differentiate(self) -> tuple[float, float]:
         """Loss and penalty by the kernels; gradients are left in the workspace."""
         settings, tables, batches, work = self.settings, self.tables, self.batches, self.work
-        sgd.list_uses(self.functions, settings, tables, batches, work, np.uint64(self.options.seed), 0)
-        self.slots = sgd.describe_edges(settings, tables, batches, work, 0, self.sizes)
+        list_uses(self.functions, settings, tables, batches, work, np.uint64(self.options.seed), 0)
+        self.slots = describe_edges(settings, tables, batches, work, 0, self.sizes)
         result: tuple[float, float] = differentiate_batch(
             self.driver, self.functions, settings, tables, work, self.sizes
         )
@@ -256,8 +266,8 @@ class Example:
 def full_sizes(settings: Settings, tables: Tables, edges: int) -> Sizes:
     return Sizes(
         edges,
-        int(sgd.extra_candidates(settings, tables.head_ranges, settings.corrupt_head)),
-        int(sgd.extra_candidates(settings, tables.tail_ranges, settings.corrupt_tail)),
+        int(extra_candidates(settings, tables.head_ranges, settings.corrupt_head)),
+        int(extra_candidates(settings, tables.tail_ranges, settings.corrupt_tail)),
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from kernel_examples import describe_edges, extra_candidates, list_uses, take_step
 from numpy.typing import NDArray
 
-from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import reciprocal, standard
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.losses import LOSSES, OFFSETS
@@ -175,14 +175,14 @@ class Step:
         settings, tables, case = self.settings, self.tables, self.case
         self.sizes = Sizes(
             len(self.batches.head),
-            int(sgd.extra_candidates(settings, tables.head_ranges, settings.corrupt_head)),
-            int(sgd.extra_candidates(settings, tables.tail_ranges, settings.corrupt_tail)),
+            int(extra_candidates(settings, tables.head_ranges, settings.corrupt_head)),
+            int(extra_candidates(settings, tables.tail_ranges, settings.corrupt_tail)),
         )
         dimension, parameter_size = tables.head.shape[1], tables.tail_parameters.shape[1]
         work = allocate(
             settings, self.reciprocal, self.sizes, dimension, parameter_size, case["num_relations"]
         )
-        sgd.list_uses(self.functions, settings, tables, self.batches, work, np.uint64(0), 0)
+        list_uses(self.functions, settings, tables, self.batches, work, np.uint64(0), 0)
         if not settings.all_candidates:
             heads = self.sizes.batch + self.sizes.head_extra
             work.ids[self.sizes.batch : heads] = self.arrays["lhs_uniform"][: self.sizes.head_extra]
@@ -191,16 +191,14 @@ class Step:
 
     def differentiate(self) -> tuple[float, float]:
         """Loss and penalty; their gradients are left in the workspace."""
-        self.slots = int(
-            sgd.describe_edges(self.settings, self.tables, self.batches, self.work, 0, self.sizes)
-        )
+        self.slots = int(describe_edges(self.settings, self.tables, self.batches, self.work, 0, self.sizes))
         result: tuple[float, float] = self.forward_backward(
             self.functions, self.settings, self.tables, self.work, self.sizes
         )
         return result
 
     def step(self) -> None:
-        sgd.step(self.functions, self.settings, self.tables, self.work, self.sizes, self.slots)
+        take_step(self.functions, self.settings, self.tables, self.work, self.sizes, self.slots)
 
     def row_gradient(self, side: str) -> NDArray[np.float32]:
         """Dense gradient of one side's table, summed over the uses of each row."""

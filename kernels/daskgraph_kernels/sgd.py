@@ -10,7 +10,7 @@ from .calls import (
     call_step_parameters,
     call_step_rows,
 )
-from .jit import kernel
+from .jit import inner_kernel, kernel
 from .negatives import HEAD_SIDE, TAIL_SIDE
 from .workspace import Sizes
 
@@ -33,7 +33,7 @@ def train_batches(functions, forward_backward, settings, tables, batches, work, 
     return loss, penalty
 
 
-@kernel
+@inner_kernel
 def extra_candidates(settings, ranges, corrupted):
     """How many candidates one side has beside the batch's own entities."""
     if not corrupted:
@@ -46,7 +46,7 @@ def extra_candidates(settings, ranges, corrupted):
     return count
 
 
-@kernel
+@inner_kernel
 def list_uses(functions, settings, tables, batches, work, key, batch):
     """Write the batch's heads, head candidates, tails and tail candidates into work.ids; how many there
     are.
@@ -74,7 +74,7 @@ def list_uses(functions, settings, tables, batches, work, key, batch):
     return sizes
 
 
-@kernel
+@inner_kernel
 def describe_edges(settings, tables, batches, work, batch, sizes):
     """Weights of the batch's edges; a slot for the gradient of each of its relations: how many there are."""
     first = batches.starts[batch]
@@ -104,7 +104,7 @@ def describe_edges(settings, tables, batches, work, batch, sizes):
     return slots
 
 
-@kernel
+@inner_kernel
 def step(functions, settings, tables, work, sizes, slots):
     """One Adagrad step of every row and parameter that the batch used, however often and on whichever
     side.

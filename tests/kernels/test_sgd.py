@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from kernel_examples import (
     Options,
+    extra_candidates,
     full_sizes,
     make_functions,
     make_settings,
@@ -275,6 +276,6 @@ def test_epoch__in_one_call_or_in_many() -> None:
 def test_extra_candidates() -> None:
     ranges = np.array([[0, 4], [9, 12]])
     settings = make_settings(Options(uniform=6))
-    assert sgd.extra_candidates(settings, ranges, True) == 6
-    assert sgd.extra_candidates(settings, ranges, False) == 0
-    assert sgd.extra_candidates(settings._replace(all_candidates=True), ranges, True) == 7
+    assert extra_candidates(settings, ranges, True) == 6
+    assert extra_candidates(settings, ranges, False) == 0
+    assert extra_candidates(settings._replace(all_candidates=True), ranges, True) == 7
