@@ -56,6 +56,13 @@ def inner_kernel(function: Callable[..., Any]) -> Any:
     return _dispatcher(function, FAST, **_NO_ENTRY)
 
 
+def inlined_kernel(function: Callable[..., Any]) -> Any:
+    """As `inner_kernel`, written anew into everyone that calls it: what it calls is linked and compiled once
+    less.
+    """
+    return _dispatcher(function, FAST, inline="always", **_NO_ENTRY)
+
+
 def ordered_kernel(function: Callable[..., Any]) -> Any:
     """As `inner_kernel`, with floating-point operations kept in the order of the source."""
     return _dispatcher(function, ORDERED, **_NO_ENTRY)
@@ -151,7 +158,7 @@ def _python_entry(function: Callable[..., Any], allocates: bool) -> Any:
     return _dispatcher(function, FAST, _nrt=allocates)
 
 
-def _dispatcher(function: Callable[..., Any], fastmath: set[str], **options: bool) -> Any:
+def _dispatcher(function: Callable[..., Any], fastmath: set[str], **options: Any) -> Any:
     flags: Any = {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": False, **options}
     dispatcher = numba.njit(**flags)(function)
     if COMPILED and _cache_folder() is not None:
@@ -170,10 +177,16 @@ def sources_digest() -> str:
 
 
 @cache
+def processor_features() -> str:
+    """What the processor can do, in LLVM's words: "+avx2,+fma,-avx512f,..."."""
+    return str(_config.CPU_FEATURES or binding.get_host_cpu_features().flatten())
+
+
+@cache
 def machine_digest() -> str:
     """Digest of what compiled code depends on beside its source: unlike machines may share a home."""
-    name, features = binding.get_host_cpu_name(), binding.get_host_cpu_features().flatten()
-    chosen = (numba.__version__, _config.CPU_NAME or name, _config.CPU_FEATURES or features)
+    name = _config.CPU_NAME or binding.get_host_cpu_name()
+    chosen = (numba.__version__, name, processor_features())
     return hashlib.sha256(repr(chosen).encode()).hexdigest()
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba.core import types
 
 from .jit import Ids, Matrix, Variant, inner_kernel, variant
-from .products import gemm
+from .products import product
 
 # forward(parameters (R, s), relations (n,), rows (n, d), out (n, d))
 FORWARD = types.void(Matrix, Ids, Matrix, Matrix)
@@ -118,35 +118,43 @@ def _run_end(relations, first):
     return last
 
 
-@variant(FORWARD)
-def linear_forward(parameters, relations, rows, out):
-    """Out (n, d) = matrix (d, d) of each row's relation · row. Equation 5."""
+@inner_kernel
+def _apply_matrices(parameters, relations, rows, out, accumulate):
+    """Out (n, d) = or += matrix (d, d) of each row's relation · row."""
     d = rows.shape[1]
     first = 0
     while first < len(rows):
         last = _run_end(relations, first)
         matrix = relations[first] * parameters.shape[1]
-        gemm(
-            True, False, d, last - first, d, parameters, matrix, d, rows, first * d, d, 0.0, out, first * d, d
-        )
+        part = (rows, first * d, d, 1)
+        product(last - first, d, d, part, (parameters, matrix, 1, d), (out, first * d, d, 1), accumulate)
         first = last
+
+
+@inner_kernel
+def _apply_matrices_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
+    """d_rows += matrixᵀ · d_out; d_parameters[slots] (d, d) += d_out ⊗ rows."""
+    d = rows.shape[1]
+    first = 0
+    while first < len(rows):
+        last = _run_end(relations, first)
+        matrix, gradient = relations[first] * parameters.shape[1], slots[first] * parameters.shape[1]
+        count, start = last - first, first * d
+        product(count, d, d, (d_out, start, d, 1), (parameters, matrix, d, 1), (d_rows, start, d, 1), True)
+        product(d, d, count, (d_out, start, 1, d), (rows, start, d, 1), (d_parameters, gradient, d, 1), True)
+        first = last
+
+
+@variant(FORWARD)
+def linear_forward(parameters, relations, rows, out):
+    """Out (n, d) = matrix (d, d) of each row's relation · row. Equation 5."""
+    _apply_matrices(parameters, relations, rows, out, False)
 
 
 @variant(BACKWARD)
 def linear_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
     """d_rows += matrixᵀ · d_out; d_parameters[slots] (d, d) += d_out ⊗ rows. Equation 5."""
-    d = rows.shape[1]
-    size = parameters.shape[1]
-    first = 0
-    while first < len(rows):
-        last = _run_end(relations, first)
-        matrix, gradient = relations[first] * size, slots[first] * size
-        count = last - first
-        gemm(False, False, d, count, d, parameters, matrix, d, d_out, first * d, d, 1.0, d_rows, first * d, d)
-        gemm(
-            False, True, d, d, count, rows, first * d, d, d_out, first * d, d, 1.0, d_parameters, gradient, d
-        )
-        first = last
+    _apply_matrices_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters)
 
 
 @variant(FORWARD)
@@ -157,35 +165,18 @@ def affine_forward(parameters, relations, rows, out):
         relation = relations[i]
         for j in range(d):
             out[i, j] = parameters[relation, d * d + j]
-    first = 0
-    while first < len(rows):
-        last = _run_end(relations, first)
-        matrix = relations[first] * parameters.shape[1]
-        gemm(
-            True, False, d, last - first, d, parameters, matrix, d, rows, first * d, d, 1.0, out, first * d, d
-        )
-        first = last
+    _apply_matrices(parameters, relations, rows, out, True)
 
 
 @variant(BACKWARD)
 def affine_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters):
     """As linear; the translation's part of d_parameters[slots] += d_out. Equation 6."""
     d = rows.shape[1]
-    size = parameters.shape[1]
     for i in range(len(rows)):
         slot = slots[i]
         for j in range(d):
             d_parameters[slot, d * d + j] += d_out[i, j]
-    first = 0
-    while first < len(rows):
-        last = _run_end(relations, first)
-        matrix, gradient = relations[first] * size, slots[first] * size
-        count = last - first
-        gemm(False, False, d, count, d, parameters, matrix, d, d_out, first * d, d, 1.0, d_rows, first * d, d)
-        gemm(
-            False, True, d, d, count, rows, first * d, d, d_out, first * d, d, 1.0, d_parameters, gradient, d
-        )
-        first = last
+    _apply_matrices_backward(parameters, relations, slots, rows, d_out, d_rows, d_parameters)
 
 
 @variant(FORWARD, allocates=True)

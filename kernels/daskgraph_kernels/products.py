@@ -1,113 +1,162 @@
-"""Matrix products of float32 rows, written straight into place by the BLAS that SciPy brings."""
+"""Matrix products of float32 rows, of the sizes that training has, written straight into a part of a matrix.
+
+BLAS is made for large ones: at 50 × 100 × 100 it reaches half of what the core can do, these three quarters.
+"""
 
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import types
 from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
-from .jit import COMPILED, inner_kernel
+from .jit import COMPILED, inlined_kernel, inner_kernel
+from .tiles import (
+    DEPTH,
+    LANES,
+    ROWS,
+    copy_lanes,
+    fetch_ahead,
+    moved,
+    multiply_narrow,
+    multiply_wide,
+    pointer_to,
+    stack_panel,
+    transpose_lanes,
+)
+
+# Rows of the result that are worked on at a time: of 400 columns they stay in the second cache.
+_HEIGHT = 120
+_WIDTH = 2 * LANES
 
 
-def gemm(ta, tb, m, n, k, a, a_first, lda, b, b_first, ldb, beta, c, c_first, ldc):
-    """BLAS sgemm in its own column-major words: C = op(A) op(B) + beta C; arrays start at element *_first."""
-    left = _column_major(a, a_first, lda, (k, m) if ta else (m, k))
-    right = _column_major(b, b_first, ldb, (n, k) if tb else (k, n))
-    out = _column_major(c, c_first, ldc, (m, n))
-    product = (left.T if ta else left) @ (right.T if tb else right)
-    out[...] = product + (out if beta else 0)
+def product(m, n, k, left, right, out, accumulate):
+    """Out (m, n) = left (m, k) · right (k, n), added to what is there if `accumulate`.
+
+    Operands are (array, first element, elements from row to row, elements from column to column); columns of
+    `out` are neighbours.
+    """
+    result = _view(left, m, k) @ _view(right, k, n)
+    place = _view(out, m, n)
+    place[...] = result + (place if accumulate else 0)
 
 
-def _column_major(array: Any, first: int, leading: int, shape: tuple[int, int]) -> Any:
+def _view(operand: Any, rows: int, columns: int) -> Any:
+    array, first, row, column = operand
     flat = array.reshape(-1)[first:]
-    return np.lib.stride_tricks.as_strided(flat, shape, (flat.itemsize, leading * flat.itemsize))
+    return np.lib.stride_tricks.as_strided(flat, (rows, columns), (4 * row, 4 * column))
 
 
-def _define_sgemm(typing, ta, tb, m, n, k, a, a_first, lda, b, b_first, ldb, beta, c, c_first, ldc):
-    size = types.intp
-    signature = types.void(
-        types.boolean,
-        types.boolean,
-        size,
-        size,
-        size,
-        a,
-        size,
-        size,
-        b,
-        size,
-        size,
-        types.float32,
-        c,
-        size,
-        size,
-    )
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (ta, tb, m, n, k, a, a_first, lda, b, b_first, ldb, beta, c, c_first, ldc) = arguments
-        char, integer = ir.IntType(8), ir.IntType(64)
-        pointer = char.as_pointer()
-
-        def flag(value: Any) -> Any:
-            return builder.select(value, ir.Constant(char, ord("t")), ir.Constant(char, ord("n")))
-
-        def data(position: int, value: Any, first: Any) -> Any:
-            array = context.make_array(signature.args[position])(context, builder, value)
-            return builder.bitcast(builder.gep(array.data, [first]), pointer)
-
-        alpha = cgutils.alloca_once_value(builder, ir.Constant(ir.FloatType(), 1.0))
-        beta = cgutils.alloca_once_value(builder, beta)
-        operands = [pointer, pointer, integer, pointer, integer, pointer, pointer, integer]
-        form = ir.FunctionType(ir.IntType(32), [char] * 3 + [integer] * 3 + operands)
-        # The symbol behind np.dot, which can neither accumulate nor write into a part of a matrix.
-        function = cgutils.get_or_insert_function(builder.module, form, "numba_xxgemm")
-        kind = ir.Constant(char, ord("s"))
-        left, right, out = data(5, a, a_first), data(8, b, b_first), data(12, c, c_first)
-        alpha, beta = builder.bitcast(alpha, pointer), builder.bitcast(beta, pointer)
-        builder.call(
-            function, [kind, flag(ta), flag(tb), m, n, k, alpha, left, lda, right, ldb, beta, out, ldc]
-        )
-        return context.get_dummy_value()
-
-    return signature, codegen
-
-
-_sgemm: Any = intrinsic(_define_sgemm)
-
-
-@overload(gemm)
-def _gemm_compiled(ta, tb, m, n, k, a, a_first, lda, b, b_first, ldb, beta, c, c_first, ldc):
-    def compiled(ta, tb, m, n, k, a, a_first, lda, b, b_first, ldb, beta, c, c_first, ldc):
+@overload(product, inline="always")
+def _product_compiled(m, n, k, left, right, out, accumulate):
+    def compiled(m, n, k, left, right, out, accumulate):
         if m > 0 and n > 0:
-            _sgemm(ta, tb, m, n, k, a, a_first, lda, b, b_first, ldb, np.float32(beta), c, c_first, ldc)
+            _multiply(
+                (m, n, k),
+                pointer_to(left[0], left[1]),
+                (left[2], left[3]),
+                pointer_to(right[0], right[1]),
+                (right[2], right[3]),
+                pointer_to(out[0], out[1]),
+                out[2],
+                accumulate,
+            )
 
     return compiled
 
 
 @inner_kernel
+def _multiply(sizes, left, left_strides, right, right_strides, out, out_stride, accumulate):
+    """`product` by pointers, cut into blocks that stay in the caches."""
+    m, n, k = sizes
+    panel = stack_panel()
+    blocks = max(1, -(-k // DEPTH))
+    depth = -(-k // blocks)
+    for top in range(0, m, _HEIGHT):
+        height = min(_HEIGHT, m - top)
+        for block in range(blocks):
+            start = block * depth
+            part = min(depth, k - start)
+            lefts = moved(left, top * left_strides[0] + start * left_strides[1])
+            for column in range(0, n, _WIDTH):
+                width = min(_WIDTH, n - column)
+                rights = moved(right, start * right_strides[0] + column * right_strides[1])
+                _lay_out(part, width, rights, right_strides, panel, column + 2 * _WIDTH <= n)
+                outs = moved(out, top * out_stride + column)
+                # The narrow tile is twice as high, so that it has as many sums.
+                if width > LANES:
+                    for row in range(0, height, ROWS):
+                        multiply_wide(
+                            (min(ROWS, height - row), width, part),
+                            moved(lefts, row * left_strides[0]),
+                            left_strides,
+                            panel,
+                            moved(outs, row * out_stride),
+                            out_stride,
+                            accumulate or block > 0,
+                        )
+                else:
+                    for row in range(0, height, 2 * ROWS):
+                        multiply_narrow(
+                            (min(2 * ROWS, height - row), width, part),
+                            moved(lefts, row * left_strides[0]),
+                            left_strides,
+                            panel,
+                            moved(outs, row * out_stride),
+                            out_stride,
+                            accumulate or block > 0,
+                        )
+
+
+@inner_kernel
+def _lay_out(depth, width, right, strides, panel, more):
+    """Copy `width` columns of the right operand to the panel, where its rows follow one another.
+
+    Rows that become the next columns, if there are `more`, come into the cache while tiles are multiplied:
+    from the third cache, 50 × 1050 × 400 takes 15 % longer without.
+    """
+    row, column = strides
+    for first in range(0, width, LANES):
+        if column == 1:
+            for i in range(depth):
+                copy_lanes(width - first, moved(right, i * row + first), moved(panel, i * _WIDTH + first))
+        else:
+            for i in range(0, depth, LANES):
+                if more:
+                    for j in range(LANES):
+                        fetch_ahead(moved(right, (first + _WIDTH + j) * column + i))
+                transpose_lanes(
+                    width - first,
+                    depth - i,
+                    moved(right, first * column + i),
+                    column,
+                    moved(panel, i * _WIDTH + first),
+                    _WIDTH,
+                )
+
+
+@inlined_kernel
 def rows_by_rows(left, right, out, column):
     """out[:, column:column+n] (m, n) = left (m, d) · right (n, d)ᵀ."""
     m, d = left.shape
     n = right.shape[0]
-    gemm(True, False, n, m, d, right, 0, d, left, 0, d, 0.0, out, column, out.shape[1])
+    product(m, n, d, (left, 0, d, 1), (right, 0, 1, d), (out, column, out.shape[1], 1), False)
 
 
-@inner_kernel
+@inlined_kernel
 def add_weighted_rows(weights, column, right, out):
     """Out (m, d) += weights[:, column:column+n] (m, n) · right (n, d)."""
     m, d = out.shape
     n = right.shape[0]
-    gemm(False, False, d, m, n, right, 0, d, weights, column, weights.shape[1], 1.0, out, 0, d)
+    product(m, d, n, (weights, column, weights.shape[1], 1), (right, 0, d, 1), (out, 0, d, 1), True)
 
 
-@inner_kernel
+@inlined_kernel
 def add_weighted_columns(weights, column, left, out):
     """Out (n, d) += weights[:, column:column+n] (m, n)ᵀ · left (m, d)."""
     n, d = out.shape
     m = left.shape[0]
-    gemm(False, True, d, n, m, left, 0, d, weights, column, weights.shape[1], 1.0, out, 0, d)
+    product(n, d, m, (weights, column, 1, weights.shape[1]), (left, 0, d, 1), (out, 0, d, 1), True)
 
 
 def _as_matrix(flat: Any, rows: int, columns: int) -> Any:

@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +18,22 @@ SHAPES = [
     (1, 1, 1, 0, 0),
     (17, 33, 8, 5, 2),
     (2, 0, 4, 1, 1),
+    (50, 100, 100, 0, 0),
+    (11, 47, 31, 0, 1),
+    (6, 9, 600, 0, 0),
+    (130, 20, 33, 0, 0),
+    (4, 300, 16, 0, 4),
 ]
+# Tells the kernels that the processor has wide vectors; LLVM itself still knows better.
+WIDE = """
+import sys
+import pytest
+import daskgraph_kernels.jit
+daskgraph_kernels.jit.processor_features = lambda: "+avx512f"
+import daskgraph_kernels.tiles
+assert daskgraph_kernels.tiles.LANES == 16
+sys.exit(pytest.main(["-q", sys.argv[1], "-k", "in_some_columns"]))
+"""
 
 
 @kernel
@@ -56,3 +75,12 @@ def test_as_matrix__is_a_view() -> None:
     flat = np.arange(20, dtype=np.float32)
     assert call_as_matrix(flat, 3, 4) == 3
     assert flat[8] == 5
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_products__with_vectors_of_another_length(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", WIDE, __file__]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
