@@ -26,6 +26,11 @@ def test_config_page_is_as_the_models_say() -> None:
     assert text_of(ROOT / "docs" / "config.md") == written, "run: python docs/config_reference.py"
 
 
+def test_benchmarks_page_is_as_recorded() -> None:
+    written = runpy.run_path(str(ROOT / "docs" / "benchmarks_page.py"))["page"]()
+    assert text_of(ROOT / "docs" / "benchmarks.md") == written, "run: python docs/benchmarks_page.py"
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_configs_on_pages_are_good(page: Path) -> None:
     for block in blocks(page, "toml"):

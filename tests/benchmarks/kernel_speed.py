@@ -17,9 +17,11 @@ import argparse
 import sys
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from cases import CASES, Case
+from records import machine, record
 from sgemm import SQUARE, seconds_of
 from training_step import Step
 
@@ -44,12 +46,23 @@ class Speed:
     peak: float
     """Operations a second of large products."""
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as plain data."""
+        return {
+            "title": f"{self.case.title}, d = {self.case.dimension}",
+            "rate": self.case.in_batch / self.batch,
+            "batch": self.batch,
+            "products": self.products,
+            "peak": self.peak,
+            "share": self.case.flops / self.batch / self.peak,
+        }
+
     def __str__(self) -> str:
-        rate = self.case.in_batch / self.batch
-        share = self.case.flops / self.batch / self.peak
+        made = self.to_dict()
         return (
-            f"{rate:,.0f} edges/s, {self.batch * 1e6:,.1f} µs a batch, {share:.2f} of the peak of "
-            f"{self.peak / 1e9:.0f} GFLOP/s; products alone {self.products * 1e6:,.1f} µs"
+            f"{made['title']}: {made['rate']:,.0f} edges/s, {self.batch * 1e6:,.1f} µs a batch, "
+            f"{made['share']:.2f} of the peak of {self.peak / 1e9:.0f} GFLOP/s; "
+            f"products alone {self.products * 1e6:,.1f} µs"
         )
 
 
@@ -70,14 +83,20 @@ def main() -> None:
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--no-parts", action="store_true", help="leave out where the time goes")
+    parser.add_argument("--record", action="store_true", help="keep the figures for docs/benchmarks.md")
     chosen = parser.parse_args()
+    measured = {}
     with single_threaded_products():
         for name in chosen.cases:
             case = CASES[name]
             step = Step(case, max(20, round(OPERATIONS_A_RUN / case.flops)))
-            sys.stdout.write(f"{name}: {case.title}, d = {case.dimension}: {measure(step, chosen.repeats)}\n")
+            speed = measure(step, chosen.repeats)
+            measured[name] = speed.to_dict()
+            sys.stdout.write(f"{name}: {speed}\n")
             sys.stdout.writelines([] if chosen.no_parts else lines_of_parts(step))
             sys.stdout.flush()
+    if chosen.record:
+        record("kernels", {"cases": measured, "machine": machine()})
 
 
 def lines_of_parts(step: Step) -> list[str]:

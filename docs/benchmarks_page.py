@@ -1,0 +1,225 @@
+"""Writes docs/benchmarks.md from what the benchmarks recorded: run it after them, or let tests/test_docs.py
+say when.
+"""
+
+import json
+import statistics
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).with_name("benchmarks.md")
+RECORDS = Path(__file__).parent.parent / "tests" / "benchmarks" / "measured"
+
+Record = dict[str, Any]
+
+HEAD = """# Benchmarks
+
+Every figure was measured by the command above its table, and came into this page by `python
+docs/benchmarks_page.py`, from what the command recorded. Figures are medians; brackets hold the lowest
+and the highest. *Load* is how many processes wanted a core when a case was done, the measured ones among
+them: where it is more than the cores, ratios count, not rates.
+
+All of it again takes about two hours of two cores (FB15k is not in this repository: `train.tsv.gz`,
+`valid.tsv.gz` and `test.tsv.gz` of head, relation, tail):
+
+```sh
+python tests/benchmarks/against_pbg.py --fb15k FOLDER --record
+python tests/benchmarks/own_limits.py --record
+python tests/benchmarks/kernel_speed.py --record
+python docs/benchmarks_page.py
+```
+"""
+
+AGAINST = """## Against PyTorch-BigGraph
+
+`python tests/benchmarks/against_pbg.py --fb15k FOLDER --record`
+
+The command makes an environment of its own for PBG (`torchbiggraph` 1.0.0, `torch` 2.13.0) and trains the
+same edges with both, an epoch each in turn: the same dimension, operator, comparator, loss, learning
+rate, candidates per edge, and number of threads (there: workers). PBG has batches of 1,000 edges.
+
+- **Timed** is the clock on the wall while an epoch's edges are read, shuffled and trained, after an epoch
+  each to warm up. Not timed on either side: starting, compiling, importing the graph, writing the model.
+- **Processor time** is that of all threads, or workers, in an epoch, writing the model included.
+- **Share of the machine**: operations in the matrix products that a batch can not do without, over what
+  products of 1024 × 1024 reach with the same BLAS, on as many threads, right after each pair.
+- **MRR** is of held-out edges, after the same epochs, by daskgraph's evaluator on both models: filtered,
+  both sides, against all entities (in c against 100,000 drawn ones). b is FB15k; other graphs are drawn,
+  with communities planted in them.
+"""
+
+EVALUATION = """### Evaluation
+
+FB15k's test edges, filtered, against all entities: the whole call here; there without the start of the
+workers and without the lists of known answers. By its own evaluator PBG's model has an MRR of
+{by_pbg:.4f}, by ours {by_own:.4f}: equal scores count wholly against an edge there, half here.
+"""
+
+OWN = """## By itself
+
+`python tests/benchmarks/own_limits.py --record`
+"""
+
+KERNELS = """## Kernels
+
+`python tests/benchmarks/kernel_speed.py --record`
+
+One thread, random tables and edges; processor time of the fastest of several runs. *Products alone* are
+those of a batch as plain `sgemm`, A · B, with nothing between. The command also tells what each function
+takes.
+"""
+
+GUARD = """## Kept fast
+
+`python tests/benchmarks/kernel_guard.py`, a part of `.ci/run`, times every function of a training step as
+a ratio to `sgemm` on the same shapes, in models that hold every operator, comparator and loss, and fails
+where one takes longer than [kernel_guard.json](../tests/benchmarks/kernel_guard.json) allows; the
+command's text says why the tolerance is what it is. After a change that is meant: `--record`.
+"""
+
+
+def record(name: str) -> Record | None:
+    """Return what was recorded under a name, or None."""
+    path = RECORDS / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def records(kind: str, names: Iterable[str]) -> dict[str, Record]:
+    """Return what was recorded of some names."""
+    return {name: made for name in names if (made := record(f"{kind}-{name}"))}
+
+
+def table(header: str, rows: Iterable[list[Any]]) -> str:
+    """Return a table; all columns but the first to the right."""
+    rules = "|---|" + "---:|" * header.count("|")
+    lines = [f"| {header} |", rules, *("| " + " | ".join(map(str, row)) + " |" for row in rows)]
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[float], form: str = ".1f", unit: str = "") -> str:
+    """Return the median, with the extremes in brackets."""
+    low, high = min(values), max(values)
+    return f"{statistics.median(values):{form}}{unit} ({low:{form}} to {high:{form}})"
+
+
+def against_pbg() -> Iterator[str]:
+    """Give the comparison with PBG."""
+    found = records("pbg", ("a", "b", "c", "d1", "d2"))
+    if not found:
+        return
+    yield AGAINST
+    yield "".join(f"- {name}: {made['title']}\n" for name, made in found.items())
+    yield table(
+        "case | entities | edges | edges/s | PBG, edges/s | ratio | in processor time | share of the machine",
+        (
+            [
+                name,
+                f"{made['entities']:,}",
+                f"{made['edges']:,}",
+                f"{statistics.median(made['own']):,.0f}",
+                f"{statistics.median(made['pbg']):,.0f}",
+                spread(made["ratios"], unit=" ×"),
+                spread(made["processor_ratios"], unit=" ×"),
+                spread(made["shares"], ".2f"),
+            ]
+            for name, made in found.items()
+        ),
+    )
+    yield table(
+        "case | epochs | MRR | PBG, MRR",
+        (
+            [name, made["epochs"], f"{made['mrr']['own']:.4f}", f"{made['mrr']['pbg']:.4f}"]
+            for name, made in found.items()
+        ),
+    )
+    yield machines(found.values())
+    if evaluated := found.get("b", {}).get("evaluation"):
+        yield EVALUATION.format(by_pbg=evaluated["mrr_of_pbg_by_pbg"], by_own=found["b"]["mrr"]["pbg"])
+        seconds = [spread(evaluated[side]) for side in ("own", "pbg")]
+        yield table("seconds | PBG, seconds | ratio", [[*seconds, spread(evaluated["ratios"], unit=" ×")]])
+
+
+def own_limits() -> Iterator[str]:
+    """Give what daskgraph measures of itself."""
+    found = records("own", LIMITS)
+    if found:
+        yield OWN
+        yield table("what | figure", (LIMITS[name](made) for name, made in found.items()))
+        yield machines(found.values())
+
+
+def threads(made: Record) -> list[str]:
+    """Return the row on two threads."""
+    what = f"edges/s of case a, two threads over one (large products alone: {made['products']:.2f} ×)"
+    return [what, spread(made["ratios"], ".2f", " ×")]
+
+
+def entities(made: Record) -> list[str]:
+    """Return the row on many entities."""
+    return [
+        "edges/s of case c, 2,000,000 entities over 100,000, as many edges",
+        spread(made["ratios"], ".2f", " ×"),
+    ]
+
+
+def memory(made: Record) -> list[str]:
+    """Return the row on memory."""
+    held, tables, beside = (f"{made[key] / 1e6:,.0f} MB" for key in ("held", "tables", "beside"))
+    what = f"memory held while case c is trained and committed, beside tables, sums ({tables}) and a slice"
+    return [what, f"{beside} of {held}"]
+
+
+def start(made: Record) -> list[str]:
+    """Return the row on the first batches."""
+    what = "Python's start to the first trained batches of case a, kernels cached; in processor time"
+    return [what, "; ".join(spread(made[key], ".1f", " s") for key in ("seconds", "processor_seconds"))]
+
+
+LIMITS = {"threads": threads, "entities": entities, "memory": memory, "start": start}
+"""How each of them is told."""
+
+
+def kernel_speed() -> Iterator[str]:
+    """Give the speed of training steps."""
+    made = record("kernels")
+    if made is None:
+        return
+    yield KERNELS
+    yield table(
+        "case | edges/s | a batch, µs | products alone, µs | share of the peak",
+        (
+            [
+                f"{name}: {one['title']}",
+                f"{one['rate']:,.0f}",
+                f"{one['batch'] * 1e6:,.0f}",
+                f"{one['products'] * 1e6:,.0f}",
+                f"{one['share']:.2f}",
+            ]
+            for name, one in made["cases"].items()
+        ),
+    )
+    yield machines([made])
+
+
+def machines(found: Iterable[Record]) -> str:
+    """Return where figures were measured, a line for each kind of machine."""
+    told: dict[str, list[float]] = {}
+    for made in found:
+        machine = dict(made["machine"])
+        load, cores = machine.pop("load"), f"{machine.pop('processor')}, {machine.pop('cores')} cores"
+        versions = ", ".join(f"{name} {version}" for name, version in machine.items())
+        told.setdefault(f"{cores}; {versions}", []).append(load)
+    lines = (f"{text}; load {min(loads):.1f} to {max(loads):.1f}.\n" for text, loads in told.items())
+    return "\n".join(lines)
+
+
+def page() -> str:
+    """Return the page."""
+    return "\n".join([HEAD, *against_pbg(), *own_limits(), *kernel_speed(), GUARD])
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.stderr.write(f"wrote {PAGE}\n")
