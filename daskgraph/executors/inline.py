@@ -5,6 +5,7 @@ from typing import Any
 
 from daskgraph.buffer import Buffer
 from daskgraph.events import Callback, CompileFinished, CompileStarted, EdgesTrained, TrainingFinished
+from daskgraph.executors.interrupts import uninterrupted
 from daskgraph.executors.recording import Evaluate, Recorder, peak_memory, stored_progress
 from daskgraph.model import Model
 from daskgraph.schedule import (
@@ -156,8 +157,9 @@ class _Run:
     def _commit(self, progress: Progress) -> Committed:
         """Make all that was trained part of the model on disk."""
         started = time.perf_counter()
-        seconds = self.record.commit(self.worker.stage(), progress, started)
-        self.buffer.committed()
+        with uninterrupted():
+            seconds = self.record.commit(self.worker.stage(), progress, started)
+            self.buffer.committed()
         self.worker.spent.waiting += seconds
         return Committed(NAME, seconds)
 

@@ -50,6 +50,8 @@ class Keeper:
 
         So it is called at the beginning too: whoever died between commit and snapshot had no time for it.
         """
+        if not self._count and not self._patience:
+            return
         progress, history = self._store.progress, self._store.history
         if not at_epoch_end(progress) or RESTORED in history[-1]:
             return
