@@ -153,6 +153,9 @@ def _schema(
 def _possible(asked: int, types: tuple[EntityType, ...]) -> int:
     smallest = min((kind for kind in types if kind.partitioned), key=lambda kind: kind.count, default=None)
     if smallest is None:
+        if asked > 1:
+            allowed = "should be 1 or left out: every type is held whole, none is split into partitions"
+            raise ConfigValueError("graph.partitions", asked, allowed)
         return 1
     if asked > smallest.count:
         hint = f"is more than there are entities of type {smallest.name!r} ({smallest.count})"

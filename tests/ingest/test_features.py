@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.sparse
+import zarr
 from edge_files import write_edges, write_packed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daskgraph.config import Config
 from daskgraph.errors import (
+    ConfigValueError,
     DaskgraphError,
     EdgeFileError,
     MissingFeaturesError,
@@ -92,6 +95,25 @@ def test_features__in_the_store(tmp_path: Path) -> None:
     assert list(graph.feature_names("user")) == ["red", "tall", "Öl"]
     assert graph.feature_names("user").row("Öl") == 2
     assert graph.features("item") is None
+
+
+def test_features__make_a_store_that_zarr_walks(tmp_path: Path) -> None:
+    graph = imported(tmp_path, mapping())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        members = set(dict(zarr.open_group(graph.path, mode="r").members(max_depth=None)))
+    assert {"features/user/offsets", "features/user/ids", "features/user/names/order"} <= members
+    assert not any(path.startswith("features/item") for path in members)
+
+
+def test_features__leave_nothing_to_split(tmp_path: Path) -> None:
+    both = {name: {"featurized": True} for name in ("user", "item")}
+    config = Config.from_dict({**CONFIG.to_dict(), "entities": both})
+    features = {"user": mapping(), "item": {"x": ["a"], "y": ["b"]}}
+    with pytest.raises(ConfigValueError, match=r"graph\.partitions = 2 should be 1 or left out"):
+        import_edges(EDGES, tmp_path / "g.zarr", config=config, features=features)
+    whole = config.override(["graph.partitions=1"])
+    assert import_edges(EDGES, tmp_path / "g.zarr", config=whole, features=features)["entities"]["item"] == 2
 
 
 def test_features__are_part_of_the_fingerprint(tmp_path: Path) -> None:
