@@ -94,7 +94,7 @@ def test_init__sums_come_along_or_begin_at_nothing(other: daskgraph.Model, tmp_p
 def died_before_training(path: Path, **options: Any) -> ModelStore:
     """A model whose process died before its first batch."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "train_inline", die)
+        patch.setattr(training, "train_anywhere", die)
         patch.setattr("shutil.rmtree", lambda *_, **__: None)
         with pytest.raises(KeyboardInterrupt):
             daskgraph.train(rings(16), path, config=CONFIG, **options)
