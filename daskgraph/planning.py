@@ -23,6 +23,9 @@ IDLE_BYTES = 225 << 20
 """What a process takes that has loaded all it needs, kernels too, and trains nothing. Measured; a constant,
 so that a graph gets the same partitions wherever it is imported."""
 
+FILE_BYTES, SWAP_BYTES = 3 << 20, 6 << 20
+"""What the threads that read edges hold on to; what those that read and write partitions do. Measured."""
+
 SMALLEST_BUFFER, WISHED_BUFFER = 2, 4
 """Partitions that a worker must hold, and those for which "auto" makes partitions small enough."""
 
@@ -76,7 +79,9 @@ class Sizes:
     edges: int
     """Edges of an epoch."""
     edge_bytes: int
-    """Memory of one edge that is read, cut into a batch and trained."""
+    """Memory of an edge that is trained."""
+    reading_bytes: int
+    """Memory of an edge that is read and cut into a batch, before that."""
     slice_edges: int
     """Edges that are trained together, at most."""
     parameter_bytes: int
@@ -98,10 +103,12 @@ class Sizes:
         """As many partitions as the smallest partitioned type has entities."""
         return max(1, min((table.rows for table in self.tables if table.partitioned), default=1))
 
-    def edges_at_once(self, choice: "Choice") -> int:
-        """Return how many edges are read together: a slice, or all between the partitions of a lease."""
+    def slice_bytes(self, choice: "Choice") -> int:
+        """Return the memory of the slice that is being read, and of the one that is trained meanwhile."""
         held = min(choice.buffer, choice.partitions) ** 2
-        return min(self.slice_edges, -(-self.edges * held // choice.partitions**2))
+        lease = -(-self.edges * held // choice.partitions**2)
+        reading = min(self.slice_edges, lease)
+        return reading * self.reading_bytes + min(reading, lease - reading) * self.edge_bytes
 
     def partition_bytes(self, partitions: int) -> int:
         """Return the bytes of one partition of every partitioned type."""
@@ -122,6 +129,8 @@ class Memory:
     """What the threads compute in."""
     parameters: int
     """Operators and common vectors."""
+    files: int
+    """What is held on to by threads that read and write."""
 
     @property
     def total(self) -> int:
@@ -131,7 +140,7 @@ class Memory:
     @property
     def above_idle(self) -> int:
         """What training adds to a process that is idle."""
-        return self.vectors + self.edges + self.workspaces + self.parameters
+        return self.vectors + self.edges + self.workspaces + self.parameters + self.files
 
     @property
     def needed(self) -> int:
@@ -216,9 +225,10 @@ def memory_of(sizes: Sizes, choice: Choice) -> Memory:
     return Memory(
         IDLE_BYTES,
         sum(table.held_bytes(choice.partitions, choice.buffer) for table in sizes.tables),
-        sizes.edges_at_once(choice) * sizes.edge_bytes,
+        sizes.slice_bytes(choice),
         sizes.workspace_bytes(held),
         sizes.parameter_bytes,
+        FILE_BYTES + (SWAP_BYTES if slots(choice.partitions, choice.buffer) < choice.partitions else 0),
     )
 
 

@@ -212,9 +212,10 @@ def test_memory__decides_partitions_and_how_many_of_them_are_held(tmp_path: Path
             tmp_path / f"{memory}.model.zarr",
             config=merged(config, {"training": {"memory": memory, "batch_size": 100, "threads": 2}}),
         )
-        for memory in ("auto", "240MiB")
+        for memory in ("auto", "246MiB")
     ]
-    assert [model.store.schema.partitions for model in models] == [1, 8]
+    ample, scarce = (model.store.schema.partitions for model in models)
+    assert ample == 1 < scarce
     assert models[0].summary["swaps"] == 0 < models[1].summary["swaps"]
 
 

@@ -23,6 +23,7 @@ from daskgraph.model import Model
 from daskgraph.planning import (
     IDLE_BYTES,
     Choice,
+    Memory,
     Rates,
     Sizes,
     Table,
@@ -50,27 +51,30 @@ def sizes(
     def workspace_bytes(held: Mapping[str, int]) -> int:
         return workspace
 
-    given = {"edge_bytes": 128, "slice_edges": MEBI, "parameter_bytes": MEBI, "batch_size": 100, **keys}
+    given = {
+        "edge_bytes": 24,
+        "reading_bytes": 104,
+        "slice_edges": MEBI,
+        "parameter_bytes": MEBI,
+        "batch_size": 100,
+        **keys,
+    }
     return Sizes(tuple(tables), edges, workspace_bytes=workspace_bytes, **given)
 
 
 def test_memory__of_a_graph_held_whole() -> None:
     memory = memory_of(sizes(), Choice(1, 1))
-    assert (memory.vectors, memory.edges, memory.workspaces, memory.parameters) == (
-        GIBI,
-        128 * MEBI,
-        MEBI,
-        MEBI,
-    )
-    assert memory.above_idle == GIBI + 130 * MEBI
+    assert memory == Memory(IDLE_BYTES, GIBI, (104 + 24) * MEBI, MEBI, MEBI, 3 * MEBI)
+    assert memory.above_idle == GIBI + 133 * MEBI
     assert memory.total == IDLE_BYTES + memory.above_idle
 
 
 def test_memory__of_a_buffer_and_one_partition_more() -> None:
     memory = memory_of(sizes(small_rows=1 << 10), Choice(64, 4))
     assert memory.vectors == 5 * GIBI // 64 + MEBI
-    # All edges between four of 64 partitions are less than a slice.
-    assert memory.edges == (1 << 24) * 16 // 64**2 * 128
+    # All edges between four of 64 partitions are less than a slice: none is trained while it is made.
+    assert memory.edges == (1 << 24) * 16 // 64**2 * 104
+    assert memory.files == 9 * MEBI
 
 
 def test_memory__of_features_in_the_place_of_entities() -> None:

@@ -178,7 +178,7 @@ def test_a_training_that_does_not_fit_any_more_is_refused_and_unharmed(tmp_path:
 
 def test_the_same_files_are_known_again_whatever_the_memory(tmp_path: Path) -> None:
     frame = rings(4000)
-    config = with_keys(model={"dimension": 2000}, training={"memory": "250MiB", "epochs": 1})
+    config = with_keys(model={"dimension": 2000}, training={"memory": "256MiB", "epochs": 1})
     model = daskgraph.train(frame, tmp_path / "m.model.zarr", config=config)
     assert model.store.schema.partitions == 8
     more = daskgraph.train(frame, model.path, config={"training": {"memory": "auto", "epochs": 2}})
