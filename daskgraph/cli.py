@@ -208,7 +208,12 @@ def train(
 @click.option("--nodes", multiple=True, callback=_nodes, metavar="[TYPE=]N", help="Without SOURCE: entities,")
 @click.option("--edges", type=click.IntRange(min=1), metavar="M", help="edges of a graph,")
 @click.option("--relations", type=click.IntRange(min=1), default=1, metavar="R", help="and relations.")
-@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Train on so many.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Machines  [default: cluster.workers on this one].",
+)
 @click.option("-o", "--output", metavar="MODEL.zarr", help="Where the model will be  [default: here].")
 @click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
 @config_options
@@ -218,7 +223,7 @@ def plan(
     nodes: int | dict[str, int] | None,
     edges: int | None,
     relations: int,
-    workers: int,
+    workers: int | None,
     output: str | None,
     columns: list[str] | None,
     files: tuple[str, ...],

@@ -195,7 +195,7 @@ class Plan:
     seconds: float | None
     """Time of all epochs; None where no rates were given."""
     rates: Rates | None
-    """What the time was computed from."""
+    """What the time was computed from: the rates of one worker."""
     workers_at_most: int
     """How many workers can train at once: each needs a buffer that no other has, and one to go on with."""
     notes: tuple[str, ...] = ()
@@ -325,6 +325,7 @@ def make_plan(
     choice: Choice,
     *,
     epochs: int,
+    workers: int = 1,
     rates: Rates | None = None,
     extra_disk: int = 0,
     count_reads: Callable[[int, int], int] | None = None,
@@ -340,8 +341,10 @@ def make_plan(
         Partitions and buffer.
     epochs
         How often every edge is trained.
+    workers
+        How many train at once.
     rates
-        How fast the machine is, if that is known.
+        How fast one of them is, if that is known.
     extra_disk
         Bytes that are written beside the model, such as a graph that is still to be imported.
     count_reads
@@ -363,7 +366,7 @@ def make_plan(
         # A commit stands beside what it replaces until it is whole.
         disk_bytes=(2 + sizes.copies) * (sizes.table_bytes + sizes.parameter_bytes // 2) + extra_disk,
         swaps=swaps,
-        seconds=None if rates is None else _seconds(sizes, choice, swaps, epochs, rates),
+        seconds=None if rates is None else _seconds(sizes, choice, swaps, rates, epochs / workers),
         rates=rates,
         workers_at_most=max(1, partitions // (2 * buffer)),
         notes=(*notes, *_notes(sizes, choice)),
@@ -383,7 +386,7 @@ def beta_reads(partitions: int, buffer: int) -> int:
     return left + ((rounds + 1) * (2 * left - rounds * step)) // 2
 
 
-def _seconds(sizes: Sizes, choice: Choice, swaps: int, epochs: int, rates: Rates) -> float:
+def _seconds(sizes: Sizes, choice: Choice, swaps: int, rates: Rates, epochs: float) -> float:
     """Kernels run while partitions are read and written: the slower of the two sets the pace."""
     moved = swaps * sizes.partition_bytes(choice.partitions)
     moving = moved / rates.read_bytes_per_second + moved / rates.write_bytes_per_second

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from daskgraph.config import Config
+from daskgraph.config import Config, merge
 from daskgraph.graph import GraphSchema, edge_chunk
 from daskgraph.model import Group, Model
 from daskgraph.planning import Choice, Sizes, Table, choose, choose_buffer
@@ -55,6 +55,25 @@ def memory_limit(config: Config) -> int:
     return config.training.memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
+def worker_config(config: Config, threads: int) -> Config:
+    """Return the config of each worker: where several are to share this machine, with its part of it.
+
+    Parameters
+    ----------
+    config
+        What was chosen.
+    threads
+        How many threads this machine has for all of them.
+    """
+    workers = config.cluster.workers
+    if config.cluster.kind != "local" or workers == 1:
+        return config
+    shared = {"threads": config.training.threads or max(1, threads // workers)}
+    if config.training.memory == "auto":
+        shared["memory"] = memory_limit(config) // workers
+    return merge(config.to_dict(), {"training": shared})
+
+
 def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
     """Return the sizes of a model in training.
 
@@ -93,9 +112,13 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
 
 
 def choose_partitions(config: Config, schema: GraphSchema, edges: int, threads: int) -> Choice:
-    """Return what `graph.partitions = "auto"` stands for; `planning.choose` says how, and what it raises."""
+    """Return what `graph.partitions = "auto"` stands for; `planning.choose` says how, and what it raises.
+
+    The config is that of a worker, and the threads are its own.
+    """
     sizes = sizes_of(Model(config, schema), edges, threads)
-    return choose(sizes, memory_limit(config), buffer=config.training.buffer)
+    workers = config.cluster.workers if config.cluster.kind == "local" else 1
+    return choose(sizes, memory_limit(config), buffer=config.training.buffer, workers=workers)
 
 
 def choose_held(model: Model, edges: int, threads: int) -> int:

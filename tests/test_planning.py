@@ -213,6 +213,12 @@ def test_plan__figures() -> None:
     assert plan.entities == {"user": 1 << 20}
 
 
+def test_plan__of_several_workers() -> None:
+    rates = Rates(1 << 20, GIBI, GIBI / 4)
+    plan = make_plan(sizes(), Choice(64, 4), epochs=3, workers=4, rates=rates)
+    assert plan.seconds == pytest.approx(3 * 690 / 64 * 5 / 4 + 4)
+
+
 def test_plan__in_memory() -> None:
     rates = Rates(1 << 20, GIBI, GIBI / 4)
     plan = make_plan(replace(sizes(), copies=2), Choice(1, 1), epochs=3, rates=rates)

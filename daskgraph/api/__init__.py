@@ -199,7 +199,7 @@ def plan(
     relations: int = 1,
     config: Given = None,
     columns: Sequence[str] | None = None,
-    workers: int = 1,
+    workers: int | None = None,
 ) -> Plan:
     """Tell what a training would take before it runs: partitions, memory, disk, time.
 
@@ -220,7 +220,7 @@ def plan(
     columns
         Names or numbers of the columns of a source that is not imported yet.
     workers
-        How many will train at once.
+        How many such machines will train at once; None: as many as `cluster.workers` starts on this one.
 
     Raises
     ------

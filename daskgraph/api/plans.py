@@ -16,7 +16,7 @@ from daskgraph.model import Model
 from daskgraph.planning import Plan, choose, choose_buffer, make_plan
 from daskgraph.schedule import count_reads
 from daskgraph.schedule.orders import held_sets
-from daskgraph.sizes import memory_limit, sizes_of
+from daskgraph.sizes import memory_limit, sizes_of, worker_config
 from daskgraph.store import GraphStore
 from daskgraph.threads import available_threads
 from daskgraph.tune import calibrate
@@ -49,7 +49,7 @@ def plan_source(
     given: Mapping[str, Any],
     *,
     columns: Sequence[str] | None,
-    workers: int,
+    workers: int | None,
     path: str | Path | None,
 ) -> Plan:
     """Plan the training of a source that there is."""
@@ -67,7 +67,7 @@ def plan_numbers(
     relations: int,
     given: Mapping[str, Any],
     *,
-    workers: int,
+    workers: int | None,
     path: str | Path | None,
 ) -> Plan:
     """Plan the training of a graph that is known by its numbers alone."""
@@ -109,9 +109,12 @@ def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Sub
     return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes)
 
 
-def _plan(subject: Subject, workers: int, folder: Path) -> Plan:
-    config, training = subject.config, subject.config.training
-    threads = available_threads(training.threads)
+def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
+    config = subject.config
+    if workers is None:
+        config = worker_config(config, available_threads(0))
+        workers = config.cluster.workers if config.cluster.kind == "local" else 1
+    training, threads = config.training, available_threads(config.training.threads)
     model = Model(config, subject.schema)
     sizes, limit = sizes_of(model, subject.edges, threads), memory_limit(config)
     if subject.partitions is None:
@@ -123,6 +126,7 @@ def _plan(subject: Subject, workers: int, folder: Path) -> Plan:
         sizes,
         choice,
         epochs=training.epochs,
+        workers=workers,
         rates=calibrate(model, held, threads, folder),
         extra_disk=subject.graph_bytes,
         count_reads=_reads_of(training.bucket_order),

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from daskgraph.config import Config, merge
+from daskgraph.config import Config
 from daskgraph.errors import ConfigValueError
 from daskgraph.events import Callback, Notice
 from daskgraph.executors.inline import train_inline
 from daskgraph.executors.recording import Evaluate
 from daskgraph.model import Model
-from daskgraph.sizes import choose_held, memory_limit
+from daskgraph.sizes import choose_held, worker_config
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads
 
@@ -40,7 +40,7 @@ def train_anywhere(
         return train_inline(store, graph, model, callback, evaluate)
     from daskgraph.executors.cluster import Limits, train_on_cluster
 
-    own = _worker_config(model.config) if client is None and cluster.kind == "local" else model.config
+    own = worker_config(model.config, available_threads(0)) if client is None else model.config
     workers = cluster.workers if client is None and cluster.kind == "local" else 1
     buffer = shared_buffer(Model(own, graph.schema), graph.splits["train"], workers, callback)
     limits = Limits(buffer, cluster.patience_seconds, own.to_dict())
@@ -69,14 +69,6 @@ def shared_buffer(model: Model, edges: int, workers: int, callback: Callback) ->
         idle = f"{partitions} partitions keep at most {max(1, partitions // 4)} workers busy"
         callback(Notice(f"{idle}; {4 * workers} would keep {workers}"))
     return min(buffer, most) if workers > 1 else buffer
-
-
-def _worker_config(config: Config) -> Config:
-    """Share this machine's cores and memory among its workers."""
-    workers = config.cluster.workers
-    threads = config.training.threads or max(1, available_threads(0) // workers)
-    memory = memory_limit(config) if config.training.memory != "auto" else memory_limit(config) // workers
-    return merge(config.to_dict(), {"training": {"threads": threads, "memory": memory}})
 
 
 @contextmanager

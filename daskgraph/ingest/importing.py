@@ -216,10 +216,11 @@ def _notice_partitions(schema: GraphSchema, config: Config, callback: Callback) 
             4 * (kind.features or kind.count) * (config.dimension_of(kind.name) + 1)
             for kind in schema.entity_types
         )
-        reason = (
+        takes = (
             f"all vectors take {shown_size(vectors)}, training.memory is {shown_size(memory_limit(config))}"
         )
-        callback(Notice(f"graph.partitions = {schema.partitions}: {reason}"))
+        workers = f", cluster.workers is {config.cluster.workers}" if config.cluster.workers > 1 else ""
+        callback(Notice(f"graph.partitions = {schema.partitions}: {takes}{workers}"))
 
 
 def _notice_unknown_entities(numbering: Numbering, callback: Callback) -> None:

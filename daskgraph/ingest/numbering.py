@@ -16,7 +16,7 @@ from daskgraph.graph import UNTYPED_ENTITY, EntityType, GraphSchema, RelationTyp
 from daskgraph.ingest.collecting import CodedEdges, Collected
 from daskgraph.ingest.features import FeaturePairs, NumberedFeatures, number_features
 from daskgraph.ingest.strings import arrow_indices, arrow_strings
-from daskgraph.sizes import choose_partitions
+from daskgraph.sizes import choose_partitions, worker_config
 from daskgraph.threads import available_threads
 
 Rows = npt.NDArray[np.integer[Any]]
@@ -145,8 +145,9 @@ def _schema(
     whole = GraphSchema(types, relations, 1, weighted)
     asked = config.graph.partitions
     if asked == "auto":
-        edges, threads = len(collected.splits["train"]), available_threads(config.training.threads)
-        return replace(whole, partitions=choose_partitions(config, whole, edges, threads).partitions)
+        edges, own = len(collected.splits["train"]), worker_config(config, available_threads(0))
+        threads = available_threads(own.training.threads)
+        return replace(whole, partitions=choose_partitions(own, whole, edges, threads).partitions)
     return replace(whole, partitions=_possible(asked, types))
 
 

@@ -119,6 +119,17 @@ def test_plan__for_workers() -> None:
     assert plan.partitions == 64
 
 
+def test_plan__for_workers_on_this_machine() -> None:
+    config = with_keys(training={"memory": "auto", "threads": 0}, cluster={"workers": 2})
+    plan = daskgraph.plan(nodes=1_000_000, edges=10_000_000, config=config)
+    assert plan.workers_at_most >= 2
+    alone = daskgraph.plan(nodes=1_000_000, edges=10_000_000, config=config, workers=1)
+    assert plan.seconds is not None
+    assert alone.seconds is not None
+    # Rates are those of a worker.
+    assert plan.seconds == pytest.approx(alone.seconds / 2, rel=0.05)
+
+
 def test_plan__of_types_by_number() -> None:
     typed = {
         "entities": {"user": {}, "item": {"partitioned": False}},

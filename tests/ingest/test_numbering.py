@@ -141,3 +141,9 @@ def test_entities_without_train_edges_are_told(tmp_path: Path) -> None:
     assert int((graph.degrees("entity") == 0).sum()) == 3
     [notice] = [event.text for event in events if isinstance(event, Notice)]
     assert notice.startswith("3 entities are in valid or test edges only: they will not be trained")
+
+
+def test_auto_partitions__for_several_workers(tmp_path: Path) -> None:
+    file = write_edges(tmp_path / "edges.tsv", [(number, number + 1) for number in range(999)])
+    config = Config.from_dict({"cluster": {"workers": 3}})
+    assert imported(file, tmp_path, config=config).schema.partitions == 32
