@@ -14,7 +14,7 @@ its "io" there. Left out on both sides: starting, importing the graph, writing t
 ratio of processor times, which other work on the machine hardly changes; writing the model is in them.
 
 Share of the machine: operations in the products that a batch can not do without (`Case.products`), over what
-large square products of the same BLAS reach on as many threads, measured after every pair.
+large square products by SciPy's BLAS reach on as many threads, measured after every pair.
 
 Quality: after the same epochs both models rank the held-out edges by one evaluator, daskgraph's: filtered,
 both sides, against all entities (100,000 drawn ones in c). Drawn graphs have communities (`graphs.py`).

@@ -67,7 +67,8 @@ def in_turn(folder: Path, trainings: dict[str, tuple[Path, dict[str, Any]]], pai
                 rate = side.epoch().rate
                 if number:
                     rates[name].append(rate)
-            say(", ".join(f"{name}: {found[-1]:,.0f} edges/s" for name, found in rates.items() if found))
+            if number:
+                say(", ".join(f"{name}: {found[-1]:,.0f} edges/s" for name, found in rates.items()))
     return rates
 
 

@@ -1,4 +1,4 @@
-"""What the machine can do: single-precision products by the BLAS that daskgraph's kernels call."""
+"""What the machine can do: single-precision products by the BLAS that SciPy brings."""
 
 from __future__ import annotations
 
