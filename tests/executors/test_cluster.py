@@ -18,7 +18,7 @@ from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Noti
 from daskgraph.executors.local_cluster import local_client
 from daskgraph.store import ModelStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.compiled]
+pytestmark = [pytest.mark.faults, pytest.mark.compiled]
 
 HOST = "127.0.0.1"
 CLIQUES, SIZE, EPOCHS = 40, 6, 12
