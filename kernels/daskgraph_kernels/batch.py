@@ -179,6 +179,18 @@ def _ignore_positives(functions, settings, ranges, ids, first, scores):
 
 
 @inner_kernel
+def _lose(functions, settings, positive, scores, weights, d_positive, gradient):
+    """The loss of one side; gradients of the positives' scores and of all others."""
+    if settings.keeps_scores:
+        for i in range(scores.shape[0]):
+            for j in range(scores.shape[1]):
+                gradient[i, j] = scores[i, j]
+    return call_loss(
+        functions.loss, (positive, gradient, weights, settings.margin, settings.temperature, d_positive)
+    )
+
+
+@inner_kernel
 def _regularize_rows(functions, settings, work, block):
     """Regularise every row of a block; the penalty."""
     if settings.bias:
@@ -255,14 +267,8 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     weights = work.weights[:size]
     _pair(functions, settings, tail_queries, positive_tails, tail_positive)
     _pair(functions, settings, head_queries, positive_heads, head_positive)
-    loss = call_loss(
-        functions.loss,
-        (tail_positive, tail_scores, weights, settings.margin, settings.temperature, tail_d, tail_gradient),
-    )
-    loss += call_loss(
-        functions.loss,
-        (head_positive, head_scores, weights, settings.margin, settings.temperature, head_d, head_gradient),
-    )
+    loss = _lose(functions, settings, tail_positive, tail_scores, weights, tail_d, tail_gradient)
+    loss += _lose(functions, settings, head_positive, head_scores, weights, head_d, head_gradient)
 
     for i in range(size):
         for j in range(columns):

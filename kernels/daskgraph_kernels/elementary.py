@@ -1,8 +1,15 @@
-"""exp, log(1 + x) and the logistic function as polynomials that vectorise (the C library's do not)."""
+"""exp, log(1 + x), the logistic function and the maximum, such that loops of them vectorise (the C library's
+do not).
+"""
+
+from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
-from .jit import ordered_kernel
+from .jit import COMPILED, ordered_kernel
 
 _LOG2_E = np.float32(1.44269504088896341)
 _LN2_HIGH = np.float32(0.693359375)
@@ -59,3 +66,18 @@ def sigmoid(x):
     small = exponential(-abs(x))
     share = np.float32(1) / (np.float32(1) + small)
     return share if x >= np.float32(0) else small * share
+
+
+@intrinsic
+def _maximum_compiled(typing, left, right):
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        form = ir.FunctionType(ir.FloatType(), [ir.FloatType()] * 2)
+        function = cgutils.get_or_insert_function(builder.module, form, "llvm.maximum.f32")
+        return builder.call(function, arguments)
+
+    return types.float32(types.float32, types.float32), codegen
+
+
+# The greater of two, NaN if one is. Python's max depends on the order then, so that the greatest of many is
+# found one by one: softmax took 1.0 ns a candidate, of 1,050, and takes 0.6.
+maximum: Any = _maximum_compiled if COMPILED else np.maximum

@@ -6,12 +6,12 @@ from kernel_examples import Floats, random_floats
 from daskgraph_kernels.losses import ADVERSARIAL, IGNORED, LOSSES
 from daskgraph_kernels.names import LOSSES as NAMES
 
-B, N, MARGIN = 5, 8, 0.25
+B, N, MARGIN, EPS = 5, 8, 0.25, 1e-4
 
 
 def run(name: str, positive: Floats, scores: Floats, weights: Floats) -> tuple[float, Floats, Floats]:
     d_positive, gradient = np.full(len(positive), np.nan, np.float32), scores.copy()
-    loss = LOSSES[name](positive, gradient, weights, np.float32(MARGIN), np.float32(0), d_positive, gradient)
+    loss = LOSSES[name](positive, gradient, weights, np.float32(MARGIN), np.float32(0), d_positive)
     return loss, d_positive, gradient
 
 
@@ -42,16 +42,27 @@ def test_loss__and_gradients(name: str, scale: float) -> None:
     np.testing.assert_allclose(gradient, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("count", [1, 100, 119, 120, 121, 500])
 @pytest.mark.parametrize("name", LOSSES)
-def test_loss__in_place_or_beside(name: str) -> None:
+def test_loss__of_many_candidates(name: str, count: int) -> None:
     random = np.random.default_rng(7)
-    positive, scores, weights = random_floats(random, B), random_floats(random, B, N), np.ones(B, np.float32)
-    expected = run(name, positive, scores, weights)
-    kept, d_positive, gradient = scores.copy(), np.zeros(B, np.float32), np.zeros_like(scores)
-    loss = LOSSES[name](positive, scores, weights, np.float32(MARGIN), np.float32(0), d_positive, gradient)
-    np.testing.assert_array_equal(scores, kept)
-    np.testing.assert_array_equal(gradient, expected[2])
-    np.testing.assert_allclose(loss, expected[0], rtol=1e-6)
+    positive, scores = random_floats(random, B), random_floats(random, B, count, scale=0.1)
+    loss, _, gradient = run(name, positive, scores, np.ones(B, np.float32))
+    wide, wide_scores = positive.astype(float), scores.astype(float)
+    np.testing.assert_allclose(loss, naive_loss(name, wide, wide_scores, np.ones(B, np.float32)), rtol=2e-6)
+    total = np.array(
+        [naive.lose(name, wide[0], wide_scores[0] + step, count, MARGIN) for step in (-EPS, EPS)]
+    )
+    np.testing.assert_allclose(gradient[0].sum(), np.diff(total)[0] / (2 * EPS), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", ["positive", "candidate"])
+@pytest.mark.parametrize("name", ["softmax", "logistic"])
+def test_loss__of_what_is_no_number_is_none(name: str, place: str) -> None:
+    positive, scores = np.zeros(1, np.float32), np.zeros((1, 40), np.float32)
+    (positive if place == "positive" else scores[0])[-1] = np.nan
+    with np.errstate(invalid="ignore", divide="ignore"):
+        assert np.isnan(run(name, positive, scores, np.ones(1, np.float32))[0])
 
 
 @pytest.mark.parametrize("name", LOSSES)
@@ -103,7 +114,7 @@ def test_adversarial__and_gradients(name: str, temperature: float, scale: float)
     weights = random.uniform(0, 2, B).astype(np.float32)
     scores[:, 2] = IGNORED
     gradient, d_positive = scores.copy(), np.full(B, np.nan, np.float32)
-    arguments = (weights, np.float32(MARGIN), np.float32(temperature), d_positive, gradient)
+    arguments = (weights, np.float32(MARGIN), np.float32(temperature), d_positive)
     loss = ADVERSARIAL[name](positive, gradient, *arguments)
     wide, counted = positive.astype(float), np.delete(scores, 2, axis=1).astype(float)
     shares = [naive.adversarial_shares(row, temperature) for row in counted]
@@ -125,9 +136,9 @@ def test_adversarial__and_gradients(name: str, temperature: float, scale: float)
 def test_adversarial__is_a_number_whatever_the_scores(name: str, size: float) -> None:
     scores = np.array([[-size, 0, size], [IGNORED] * 3, [-size] * 3], np.float32)
     gradient, d_positive = scores.copy(), np.zeros(3, np.float32)
-    arguments = (np.ones(3, np.float32), np.float32(1), np.float32(2), d_positive, gradient)
+    arguments = (np.ones(3, np.float32), np.float32(1), np.float32(2), d_positive)
     assert np.isfinite(ADVERSARIAL[name](-scores[:, 0].copy(), gradient, *arguments))
     assert np.isfinite(d_positive).all()
     assert np.isfinite(gradient).all()
     none = np.zeros((1, 0), np.float32)
-    assert np.isfinite(ADVERSARIAL[name](np.ones(1, np.float32), none, *arguments[:4], none))
+    assert np.isfinite(ADVERSARIAL[name](np.ones(1, np.float32), none, *arguments))
