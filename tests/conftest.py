@@ -3,6 +3,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Programs of their own; one of them runs where PBG is installed, and daskgraph is not.
+collect_ignore = ["benchmarks"]
+
 # Kernels compile in the first example, and machines are shared: no deadline.
 settings.register_profile("default", max_examples=60, deadline=None)
 settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True)
