@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from daskgraph.buffer import TypeTable
 from daskgraph.errors import NotWritableError
-from daskgraph.graph import Edges
+from daskgraph.graph import Edges, EntityType, Features
 from daskgraph.model import Model
 from daskgraph.planning import Rates
 from daskgraph.store.files import sync_all, writing
@@ -60,8 +60,7 @@ def training_rate(model: Model, held: Mapping[str, int], threads: int, seconds: 
     small, shrunk = _smaller(model, held)
     random = np.random.default_rng(0)
     tables = {
-        kind.name: _table(kind.count, small.dimension(kind.name), random)
-        for kind in small.schema.entity_types
+        kind.name: _table(kind, small.dimension(kind.name), random) for kind in small.schema.entity_types
     }
     trainer = Trainer(small, small.initial(), threads)
     edges = 16 * threads * model.config.training.batch_size
@@ -114,7 +113,7 @@ def _smaller(model: Model, held: Mapping[str, int]) -> tuple[Model, float]:
     wanted = sum(rows * row_bytes[name] for name, rows in held.items())
     share = min(1.0, TABLE_BYTES / max(1, wanted))
     types = tuple(
-        replace(kind, count=max(1, min(held[kind.name], round(share * held[kind.name]))))
+        _with_count(kind, max(1, min(held[kind.name], round(share * held[kind.name]))))
         for kind in model.schema.entity_types
     )
     small = Model(model.config, replace(model.schema, entity_types=types, partitions=1))
@@ -122,10 +121,32 @@ def _smaller(model: Model, held: Mapping[str, int]) -> tuple[Model, float]:
     return small, share if every else 1.0
 
 
-def _table(rows: int, dimension: int, random: np.random.Generator) -> TypeTable:
+def _with_count(kind: EntityType, count: int) -> EntityType:
+    """Return a type with so many entities, which have as many features each as before.
+
+    Where features are not known yet, an entity is taken to have one of its own.
+    """
+    if not kind.featurized:
+        return replace(kind, count=count)
+    share = count / max(1, kind.count)
+    features = max(1, round(share * (kind.features or kind.count)))
+    pairs = max(count, round(share * kind.feature_pairs))
+    return replace(kind, count=count, features=features, feature_pairs=pairs)
+
+
+def _table(kind: EntityType, dimension: int, random: np.random.Generator) -> TypeTable:
+    rows = 0 if kind.featurized else kind.count
     vectors = random.random((rows, dimension), np.float32)
     vectors -= np.float32(0.5)
-    return TypeTable(np.array([0, rows], np.int64), vectors, np.zeros(rows, np.float32), {0: 0})
+    bounds, sums = np.array([0, kind.count], np.int64), np.zeros(rows, np.float32)
+    return TypeTable(bounds, vectors, sums, {0: 0}, _random_features(kind, random))
+
+
+def _random_features(kind: EntityType, random: np.random.Generator) -> Features | None:
+    if not kind.featurized:
+        return None
+    offsets = np.linspace(0, kind.feature_pairs, kind.count + 1).astype(np.int64)
+    return Features(offsets, random.integers(kind.features, size=kind.feature_pairs))
 
 
 def _random_batches(model: Model, count: int, random: np.random.Generator) -> list[GroupBatches]:

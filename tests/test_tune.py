@@ -1,5 +1,6 @@
 """Calibrations: rates are positive and finite for every kind of model, and near what a training reaches."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,14 @@ def test_calibrate__rates_are_positive_and_finite(keys: dict[str, Any], tmp_path
     assert np.isfinite(found).all()
     assert min(found) > 0
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pairs", [0, 9000], ids=["not imported", "imported"])
+def test_calibrate__features(pairs: int, tmp_path: Path) -> None:
+    user = EntityType("user", 3000, False, True, pairs // 90, pairs)
+    types = {**TYPES, "entities": {"user": {"featurized": True}, "item": {"partitioned": False}}}
+    model = Model(Config.from_dict(types), replace(SCHEMA, entity_types=(user, SCHEMA.entity_types[1])))
+    assert calibrate(model, {"user": 3000, "item": 40}, 2, tmp_path, seconds=0.02).edges_per_second > 0
 
 
 def test_training_rate__of_large_tables_is_measured_on_small_ones(monkeypatch: pytest.MonkeyPatch) -> None:
