@@ -163,8 +163,15 @@ class Buffer:
                 self._read_soon(partition)
 
     def whole(self) -> dict[str, Floats]:
-        """Return rows and sums of the types that are not partitioned, by "rows/TYPE" and "sums/TYPE"."""
-        kept = {name: table for name, table in self.tables.items() if not table.partitioned}
+        """Return rows and sums of the types that are not partitioned, by "rows/TYPE" and "sums/TYPE".
+
+        Those of features are parameters.
+        """
+        kept = {
+            name: table
+            for name, table in self.tables.items()
+            if not table.partitioned and table.features is None
+        }
         return {f"rows/{name}": table.rows for name, table in kept.items()} | {
             f"sums/{name}": table.sums for name, table in kept.items()
         }

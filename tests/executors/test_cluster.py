@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from distributed import Client, Scheduler, SpecCluster, Worker
-from known_graphs import clique_purity, cliques
+from known_graphs import clans, clique_purity, cliques
 
 import daskgraph
 from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
@@ -96,6 +97,25 @@ def test_client__whole_types_and_operators_are_shared(client: Client, tmp_path: 
     assert np.abs(stored["relations/translation"]).max() > 0
     assert np.abs(stored["relations/reciprocal_translation"]).max() > 0
     assert stored["optimizer/relations/translation"].min() >= 0
+
+
+def test_client__features_are_shared(client: Client, tmp_path: Path) -> None:
+    """Newcomers are known by features that all workers have trained; what is stored belongs together."""
+    train, test, pairs = clans(8, 12, 4, 3)
+    typed = config(model={"operator": "translation"}, training={"epochs": 25}) | {
+        "entities": {"user": {"featurized": True}, "item": {}},
+        "relations": [{"name": "buys", "head": "user", "tail": "item"}],
+    }
+    graph = tmp_path / "g.graph.zarr"
+    features = {"user": pd.DataFrame(pairs)}
+    daskgraph.import_edges(train, graph, config=typed, test=test, features=features)
+    model = daskgraph.train(graph, tmp_path / "m.model.zarr", config=typed, client=client)
+    assert model.summary["workers"] == 2
+    lists, table = model.graph.store.features("user"), model.store.array("features/user")[:]
+    assert lists is not None
+    means = [table[own].mean(axis=0) for own in np.split(lists.ids, lists.offsets[1:-1])]
+    np.testing.assert_allclose(model.embeddings("user")[:], means, rtol=1e-5, atol=1e-6)
+    assert model.evaluate("test").sides["tail"].mrr > 0.9
 
 
 def test_client__evaluates_on_the_way(client: Client, tmp_path: Path) -> None:
