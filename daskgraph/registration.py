@@ -6,13 +6,48 @@ the process lives.
 
 from collections.abc import Callable, Mapping
 from inspect import signature
-from typing import Any
+from typing import Any, NamedTuple
 
 from daskgraph.errors import NameTakenError, RegistrationError
 from daskgraph_kernels import comparators, losses, names, operators
 from daskgraph_kernels.jit import Variant
 
 Kernel = Callable[..., Any]
+
+_TABLES: tuple[tuple[dict[str, Any], list[str]], ...] = (
+    (operators.OPERATORS, names.OPERATORS),
+    (comparators.COMPARATORS, names.COMPARATORS),
+    (losses.LOSSES, names.LOSSES),
+)
+_BROUGHT = tuple(frozenset(known) for _, known in _TABLES)
+
+
+class Registered(NamedTuple):
+    """What was registered in one process, to be known in another; it can be pickled."""
+
+    tables: tuple[dict[str, Any], ...]
+    """Operators, comparators and losses by name."""
+    even: tuple[str, ...]
+    """Those that need rows of an even length."""
+
+
+def registered() -> Registered:
+    """Return all that was registered in this process."""
+    tables = tuple(
+        {name: table[name] for name in known if name not in brought}
+        for (table, known), brought in zip(_TABLES, _BROUGHT, strict=True)
+    )
+    own = {name for table in tables for name in table}
+    return Registered(tables, tuple(name for name in names.EVEN if name in own))
+
+
+def adopt(given: Registered) -> None:
+    """Register here what was registered in another process, in the place of anything of the same name."""
+    for (table, known), added in zip(_TABLES, given.tables, strict=True):
+        table.update(added)
+        known.extend(name for name in added if name not in known)
+    names.EVEN.extend(name for name in given.even if name not in names.EVEN)
+
 
 _SHAPES = ("d", "d/2", "d,d")
 _FIRST = ("zeros", "ones", "identity")

@@ -19,6 +19,7 @@ from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
 from daskgraph.executors.session import Result, SessionPlugin, Training, stage_lease, train_lease
 from daskgraph.model import Model
 from daskgraph.parameters import ParameterServer
+from daskgraph.registration import registered
 from daskgraph.schedule import (
     Abort,
     Commit,
@@ -155,7 +156,12 @@ class _Run:
         )
         paths = str(store.path.absolute()), str(graph.path.absolute())
         self.training = Training(
-            f"daskgraph-{uuid.uuid4().hex[:8]}", *paths, limits.config, limits.buffer, progress.block
+            f"daskgraph-{uuid.uuid4().hex[:8]}",
+            *paths,
+            limits.config,
+            limits.buffer,
+            progress.block,
+            registered(),
         )
         self.workers: dict[str, _Known] = {}
         self.left: list[tuple[float, float, int, int]] = []

@@ -15,6 +15,7 @@ from daskgraph.config import Config
 from daskgraph.executors.recording import peak_memory
 from daskgraph.model import Model
 from daskgraph.parameters import Arrays, ParameterClient, shared_arrays
+from daskgraph.registration import Registered, adopt
 from daskgraph.schedule import Train, Work
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
@@ -42,6 +43,9 @@ class Training:
 
     block: int
     """Edges of a block."""
+
+    registered: Registered
+    """Operators, comparators and losses of the user's own."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,7 @@ class Session:
     """
 
     def __init__(self, training: Training, name: str, server: Actor) -> None:
+        adopt(training.registered)
         graph, store = GraphStore.open(training.graph), ModelStore.open(training.model)
         model = Model(Config.from_dict(training.config), graph.schema)
         stored = store.read_parameters()

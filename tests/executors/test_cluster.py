@@ -18,6 +18,7 @@ from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
 from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Notice
 from daskgraph.executors.local_cluster import local_client
 from daskgraph.store import ModelStore
+from daskgraph_kernels import losses, names
 
 pytestmark = [pytest.mark.faults, pytest.mark.compiled]
 
@@ -197,6 +198,36 @@ def test_local_workers__one_is_killed_and_its_lease_is_done_by_another(tmp_path:
     assert model.summary["workers"] >= 2
     assert any(isinstance(event, Notice) and "is gone" in event.text for event in events)
     check(tmp_path / "m.model.zarr")
+
+
+OWN_LOSS = """
+def quadratic(positive, scores, weights, margin, temperature, d_positive):
+    loss = 0.0
+    for i in range(len(positive)):
+        loss += (positive[i] - 1) ** 2
+        d_positive[i] = 2 * (positive[i] - 1)
+        for j in range(scores.shape[1]):
+            score = scores[i, j] if scores[i, j] > -1e8 else 0
+            loss += score * score
+            scores[i, j] = 2 * score
+    return loss
+"""
+
+
+def test_local_workers__know_what_was_registered_here(
+    tmp_path: Path,
+) -> None:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(OWN_LOSS, space)
+    daskgraph.register_loss("quadratic", space["quadratic"])
+    own = config(loss={"function": "quadratic"}, training={"epochs": 1}, cluster={"workers": 2})
+    try:
+        model = daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=own)
+    finally:
+        names.LOSSES.remove("quadratic")
+        del losses.LOSSES["quadratic"]
+    assert model.summary["edges"] == EDGES
+    assert model.summary["loss"] > 0
 
 
 def trainers() -> list[int]:
