@@ -111,7 +111,8 @@ def evaluate_in_turn(folder: Path, pbg: Side, pairs: int, threads: int) -> dict[
         seconds["own"].append(evaluate(store, graph, "test", threads=threads).seconds)
         judged = pbg.do("evaluate")
         seconds["pbg"].append(judged["seconds"])
-        say(f"evaluation {number + 1}: {seconds['own'][-1]:.1f} s, PBG {seconds['pbg'][-1]:.1f} s")
+        times = f"{seconds['own'][-1]:.1f} s, PBG {seconds['pbg'][-1]:.1f} s"
+        say(f"evaluation {number + 1}: {times}, where it finds an MRR of {judged['mrr']:.4f}")
     ratios = [pbg / own for own, pbg in zip(seconds["own"], seconds["pbg"], strict=True)]
     return {**seconds, "ratios": ratios, "mrr_of_pbg_by_pbg": judged["mrr"]}
 
@@ -138,6 +139,7 @@ def compare(name: str, folder: Path, chosen: argparse.Namespace) -> dict[str, An
         own.do("save")
         pbg.do("save")
         result["mrr"] = judge(folder, case, threads)
+        say(", ".join(f"MRR of {side}: {mrr:.4f}" for side, mrr in result["mrr"].items()))
         if name == FILTERED:
             result["evaluation"] = evaluate_in_turn(folder, pbg, chosen.pairs, threads)
     return result

@@ -101,7 +101,7 @@ class Worker:
         seconds = time.perf_counter() - started
         for _ in parts:
             pass
-        return {"seconds": seconds, "mrr": figures.mrr}
+        return {"seconds": seconds, "mrr": float(figures.metrics["mrr"])}
 
 
 def processor_seconds() -> float:
