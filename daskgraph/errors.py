@@ -280,9 +280,12 @@ class NotAStoreError(DaskgraphError):
     """The path."""
     wanted: str = "graph or model store"
     """What was looked for."""
+    exists: bool = True
+    """Whether there is anything at the path."""
 
     def __str__(self) -> str:
-        return f"{self.path} is no {self.wanted} of daskgraph"
+        missing = "" if self.exists else ": there is nothing of that name"
+        return f"{self.path} is no {self.wanted} of daskgraph{missing}"
 
 
 @dataclass(eq=False)

@@ -16,6 +16,8 @@ from daskgraph.graph import EntityType, GraphSchema, RelationType
 from daskgraph.model import Model
 from daskgraph.tune import calibrate, disk_rates, training_rate
 
+pytestmark = pytest.mark.compiled
+
 SCHEMA = GraphSchema(
     (EntityType("user", 3000), EntityType("item", 40, partitioned=False)),
     (RelationType("likes", "user", "item"), RelationType("follows", "user", "user")),

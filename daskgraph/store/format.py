@@ -34,7 +34,7 @@ def read_header(path: Path, kind: str | None = None) -> dict[str, Any]:
     try:
         attributes = read_group(path)
     except (FileNotFoundError, NotADirectoryError):
-        raise NotAStoreError(str(path), wanted) from None
+        raise NotAStoreError(str(path), wanted, path.exists()) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise DamagedStoreError(str(path), METADATA, "it is no JSON") from error
     except ValueError:

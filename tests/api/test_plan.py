@@ -196,6 +196,7 @@ def test_the_same_files_are_known_again_whatever_the_memory(tmp_path: Path) -> N
     assert more.epochs == 2
 
 
+@pytest.mark.compiled
 def test_rates_are_measured_where_the_model_will_be(
     graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
