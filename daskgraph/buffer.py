@@ -181,12 +181,10 @@ class Buffer:
         with self._moving:
             return set(partitions) <= self._held.keys() | self._ahead.keys()
 
-    def places(self, name: str, partitions: Iterable[int]) -> dict[int, int]:
-        """Return where partitions of a type begin in its table; those being read ahead included."""
+    def place(self, name: str, partition: int) -> int:
+        """Return where a partition of a type begins in its table; it may still be being read."""
         table = self.tables[name]
-        if not table.partitioned:
-            return dict.fromkeys(partitions, 0)
-        return {partition: table.place(self._slot(partition)) for partition in partitions}
+        return table.place(self._slot(partition)) if table.partitioned else 0
 
     def stage(self) -> Staging:
         """Write all that changed since the last commit, and return where; `committed` ends that.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import traceback
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -65,6 +65,7 @@ class _Known:
     """Whether its last staging was committed, and it has not been told."""
 
     figures: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)
+    threads: int = 1
 
 
 @dataclass
@@ -77,7 +78,7 @@ class Limits:
     patience: float
     """Seconds without any progress after which the training is given up."""
 
-    config: dict[str, Any] = field(default_factory=dict)
+    config: dict[str, Any]
     """The config that workers train by."""
 
 
@@ -199,7 +200,7 @@ class _Run:
             self._report(address, future)
         figures = [*self.left, *(known.figures for known in self.workers.values())]
         summary = self.record.summary(self.schedule.progress, figures)
-        summary["threads"] = max(1, summary["workers"])
+        summary["threads"] = max((known.threads for known in self.workers.values()), default=1)
         self.callback(TrainingFinished(summary))
         return summary
 
@@ -302,6 +303,7 @@ class _Run:
         elif train is not None:
             result: Result = future.result()
             known.figures = (result.compute, result.waiting, result.reads, result.peak)
+            known.threads = result.threads
             self.record.trained += result.work.edges
             self.callback(EdgesTrained(train.lease.epoch + 1, result.work.edges, result.work.loss))
             self._tell(Trained(address, train.lease.number, result.work))

@@ -65,6 +65,9 @@ class Result:
     peak: int
     """The most bytes the process has held."""
 
+    threads: int
+    """Threads that train."""
+
 
 class Session:
     """One worker's part of a training.
@@ -90,12 +93,13 @@ class Session:
         # Whole tables are filled by that, and shared from then on.
         self._buffer.hold([])
         self._client = ParameterClient(shared_arrays(parameters, self._buffer.whole()), _ActorServer(server))
+        self._threads = available_threads(model.config.training.threads)
         self._worker = Worker(
             graph,
             model,
             parameters,
             self._buffer,
-            available_threads(model.config.training.threads),
+            self._threads,
             training.block,
             self._client.between_slices,
         )
@@ -105,7 +109,7 @@ class Session:
         with single_threaded_products():
             work = self._worker.train(instruction, lambda edges, loss: None)
         spent = self._worker.spent
-        return Result(work, spent.compute, spent.waiting, self._buffer.reads, peak_memory())
+        return Result(work, spent.compute, spent.waiting, self._buffer.reads, peak_memory(), self._threads)
 
     def stage(self) -> str:
         """Stage all changes, with the parameters that workers share by now; return the staging's token."""

@@ -129,6 +129,7 @@ class Schedule:
             case Joined(name):
                 self._workers[name] = _Worker(committed=now)
                 if len(self._workers) == 2:
+                    # What several hold is no beginning for the order of one.
                     self._last_held = ()
             case Left(name, lost):
                 return self._left_by(name, "the worker died" if lost else "", now)

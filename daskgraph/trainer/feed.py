@@ -72,16 +72,19 @@ class Feed:
         """
         pieces: list[tuple[Bucket, int, int]] = []
         stretches: dict[Bucket, Stretch] = {}
+        edges = 0
         for stretch in lease.stretches:
             blocks = self._blocks(lease.epoch, stretch.bucket, block)
             if not blocks:
                 stretches[stretch.bucket] = stretch._replace(finished=True)
             for number in range(stretch.blocks, len(blocks)):
-                pieces.append((stretch.bucket, *blocks[number]))
+                start, stop = blocks[number]
+                pieces.append((stretch.bucket, start, stop))
+                edges += stop - start
                 stretches[stretch.bucket] = Stretch(stretch.bucket, number + 1, number + 1 == len(blocks))
-                if sum(stop - start for _, start, stop in pieces) >= self._size:
+                if edges >= self._size:
                     yield self._slice(lease, pieces, stretches)
-                    pieces, stretches = [], {}
+                    pieces, stretches, edges = [], {}, 0
         if stretches:
             yield self._slice(lease, pieces, stretches)
 
@@ -133,8 +136,7 @@ class Feed:
 
     def _shift(self, name: str, partition: int) -> int:
         """Return what turns a row of a partition into its place in memory."""
-        place = self._buffer.places(name, [partition])[partition]
-        return place - int(self._buffer.tables[name].bounds[partition])
+        return self._buffer.place(name, partition) - int(self._buffer.tables[name].bounds[partition])
 
     def _number(self, bucket: Bucket) -> int:
         return bucket[0] * self._model.schema.partitions + bucket[1]

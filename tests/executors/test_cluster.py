@@ -72,7 +72,7 @@ def test_client__trains_with_all_its_workers(client: Client, tmp_path: Path) -> 
         callback=events.append,
     )
     check(tmp_path / "m.model.zarr")
-    assert model.summary["workers"] == 2
+    assert (model.summary["workers"], model.summary["threads"]) == (2, 1)
     assert model.summary["edges"] == EDGES * EPOCHS
     assert sum(event.edges for event in events if isinstance(event, EdgesTrained)) == EDGES * EPOCHS
     assert sum(isinstance(event, EpochFinished) for event in events) == EPOCHS

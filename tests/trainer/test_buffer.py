@@ -98,10 +98,9 @@ def test_read_ahead__takes_no_slot_that_is_in_use(graph: GraphStore, tmp_path: P
     buffer.read_ahead((2, 3, 4))
     assert buffer.has([0, 1, 2])
     assert not buffer.has([3])
-    places = buffer.places("entity", [0, 1, 2])
-    assert len(set(places.values())) == 3
+    assert len({buffer.place("entity", partition) for partition in (0, 1, 2)}) == 3
     with pytest.raises(KeyError, match="4"):
-        buffer.places("entity", [4])
+        buffer.place("entity", 4)
 
 
 def test_reads__count_what_comes_after_the_first_fill(graph: GraphStore, tmp_path: Path) -> None:
