@@ -203,6 +203,7 @@ def test_types__have_their_own_tables(tmp_path: Path) -> None:
     assert model.store.schema.parts("item") == 1
 
 
+@pytest.mark.compiled
 def test_memory__decides_partitions_and_how_many_of_them_are_held(tmp_path: Path) -> None:
     # 15 MiB of vectors; a process that trains nothing takes 225.
     config = {"graph": {"partitions": "auto"}, "model": {"dimension": 200}, "training": {"epochs": 1}}

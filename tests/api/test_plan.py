@@ -187,6 +187,7 @@ def test_a_training_that_does_not_fit_any_more_is_refused_and_unharmed(tmp_path:
     np.testing.assert_array_equal(daskgraph.open_model(model.path)[model.names()[0]], before)
 
 
+@pytest.mark.compiled
 def test_the_same_files_are_known_again_whatever_the_memory(tmp_path: Path) -> None:
     frame = rings(4000)
     config = with_keys(model={"dimension": 2000}, training={"memory": "256MiB", "epochs": 1})
