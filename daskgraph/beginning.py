@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.config import Config
+from daskgraph.config import merge_stored
 from daskgraph.errors import InitError, UntrainedModelError
 from daskgraph.graph import EntityType
 from daskgraph.model import Model
@@ -144,7 +144,7 @@ def _begin_rows(
 
 
 def _description(other: ModelStore) -> Model:
-    return Model(Config.from_dict(other.config), other.schema)
+    return Model(merge_stored(other.config, {}, other.path), other.schema)
 
 
 def _common_relations(model: Model, theirs: Model) -> list[tuple[int, int]]:

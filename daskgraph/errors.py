@@ -114,6 +114,24 @@ class UnknownVariantError(ConfigError):
 
 
 @dataclass(eq=False)
+class UnregisteredError(UsageError):
+    """A store whose config names a variant that was registered elsewhere, and was not here."""
+
+    store: str
+    """Its path."""
+    path: str
+    """Dotted path of the key."""
+    given: str
+    """The name as stored."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.store} has {self.path} = {self.given!r}, which is not registered in this process: import "
+            "the module that registers it, or choose another path with -o"
+        )
+
+
+@dataclass(eq=False)
 class NameTakenError(UsageError):
     """An operator, comparator or loss was to be registered under a name that exists."""
 

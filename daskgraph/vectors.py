@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.config import Config
+from daskgraph.config import merge_stored
 from daskgraph.errors import UntrainedModelError
 from daskgraph.graph import Features
 from daskgraph.model import Model, Parameters
@@ -61,7 +61,7 @@ class StoredVectors:
 
     def __init__(self, store: ModelStore) -> None:
         self._store = store
-        self.model = Model(Config.from_dict(store.config), store.schema)
+        self.model = Model(merge_stored(store.config, {}, store.path), store.schema)
         # Features are read by who trains them alone: their means are rows like others.
         wanted = [path for path in store.parameters if "features/" not in path]
         stored = store.read_parameters(wanted)

@@ -4,6 +4,7 @@ import inspect
 import os
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,11 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 
 import daskgraph
 from daskgraph.config import Config
-from daskgraph.errors import ConfigValueError, NameTakenError, RegistrationError, UnknownVariantError
+from daskgraph.errors import (
+    ConfigValueError,
+    NameTakenError,
+    RegistrationError,
+    SourceError,
+    UnknownVariantError,
+    UnregisteredError,
+)
 from daskgraph_kernels import comparators, losses, names, operators
 from daskgraph_kernels.jit import COMPILED
 
@@ -96,6 +105,55 @@ def test_names_are_known_and_refused() -> None:
     daskgraph.register_comparator("angle", **kernels, rescales=True, complex_numbers=True)
     with pytest.raises(ConfigValueError, match="even for angle"):
         Config.from_dict({"model": {"comparator": "angle", "dimension": 3}})
+
+
+def register_own_operator() -> None:
+    diagonal = operators.OPERATORS["diagonal"]
+    kernels = diagonal.forward.function, diagonal.backward.function
+    daskgraph.register_operator("own", *kernels, dict(diagonal.parameters))
+
+
+def test_stores_with_a_name_that_is_not_registered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    edges = pandas.DataFrame({"head": list("abc"), "tail": list("bca")})
+    small: dict[str, Any] = {"training": {"epochs": 1, "threads": 1}, "negatives": {"uniform": 3}}
+    own = {"model": {"operator": "own", "dimension": 4}, **small}
+    known = {"model": {"operator": "diagonal", "dimension": 4}, **small}
+    register_own_operator()
+    daskgraph.train(edges, config=own)
+    forget("own")
+
+    for use in (lambda: daskgraph.train(edges), lambda: daskgraph.open_model("graph.model.zarr").config):
+        with pytest.raises(UnregisteredError, match=r"^graph.model.zarr has model.operator = 'own'"):
+            use()
+    shutil.rmtree("graph.model.zarr")
+    with pytest.raises(SourceError, match=r"graph.graph.zarr holds another graph"):
+        daskgraph.train(edges.iloc[:2], config=known)
+    assert daskgraph.train(edges, config=known).epochs == 1
+
+
+def test_graph_whose_relation_has_a_name_that_is_not_registered(tmp_path: Path) -> None:
+    edges = pandas.DataFrame({"head": list("abc"), "relation": "next", "tail": list("bca")})
+    relation = {"name": "next", "operator": "own"}
+    register_own_operator()
+    daskgraph.import_edges(edges, tmp_path / "g.zarr", config={"relations": [relation]})
+    forget("own")
+    known: dict[str, Any] = {"model": {"dimension": 4}, "training": {"epochs": 1, "threads": 1}}
+    with pytest.raises(
+        UnregisteredError, match=r"g.zarr has relations.0.operator = 'own'.*import the module"
+    ):
+        daskgraph.train(tmp_path / "g.zarr", tmp_path / "m.zarr", config=known)
+    known["relations"] = [{"name": "next", "operator": "other"}]
+    with pytest.raises(UnknownVariantError, match=r"'other'"):
+        daskgraph.train(tmp_path / "g.zarr", tmp_path / "m.zarr", config=known)
+    known["relations"] = [{"name": "next", "operator": "none"}]
+    assert daskgraph.train(tmp_path / "g.zarr", tmp_path / "m.zarr", config=known).epochs == 1
+
+
+def forget(operator: str) -> None:
+    """As another process does that never heard of it."""
+    operators.OPERATORS.pop(operator)
+    names.OPERATORS.remove(operator)
 
 
 def test_operators_that_can_not_work_are_refused() -> None:

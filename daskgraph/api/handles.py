@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.config import Config
+from daskgraph.config import Config, merge_stored
 from daskgraph.errors import DamagedStoreError
 from daskgraph.evaluation import Evaluation, evaluate
 from daskgraph.events import Callback, ignore
@@ -113,7 +113,7 @@ class Model:
     @cached_property
     def config(self) -> Config:
         """The config it was trained with."""
-        return Config.from_dict(self.store.config)
+        return merge_stored(self.store.config, {}, self.path)
 
     @cached_property
     def graph(self) -> Graph:

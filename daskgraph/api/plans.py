@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daskgraph.api.sources import default_model_path, import_settings, is_graph_store, source_files
-from daskgraph.config import Config, merge
+from daskgraph.config import Config, merge, merge_stored
 from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
 from daskgraph.graph import UNTYPED_ENTITY, UNTYPED_RELATION, EntityType, GraphSchema, RelationType
 from daskgraph.ingest import estimate
@@ -87,7 +87,7 @@ def plan_numbers(
 
 
 def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
-    config = merge(import_settings(graph), given)
+    config = merge_stored(import_settings(graph), given, graph.path)
     own, edges = graph.schema.partitions, graph.splits["train"]
     asked = _asked(config)
     if asked is None or asked == own:

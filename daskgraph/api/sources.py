@@ -106,12 +106,10 @@ def holds_source(
         return True
     with TemporaryDirectory(prefix="daskgraph-") as folder:
         place = Path(folder) / f"again{GRAPH_SUFFIX}"
-        # What "auto" was then, another memory may make something else now.
-        config = merge(graph.config, {"graph": {"partitions": graph.schema.partitions}})
         import_edges(
             [files.train],
             place,
-            config=config,
+            config=_numbering_config(graph),
             columns=columns,
             valid=files.valid,
             test=files.test,
@@ -159,6 +157,27 @@ def _imported_from(graph: GraphStore, files: SourceFiles, features: Mapping[str,
         if features or "split" in source
     }
     return bool(now) and now == then
+
+
+def _numbering_config(graph: GraphStore) -> Config:
+    """Return the config that makes the same graph of the same source: all else is no matter of it.
+
+    Operators are left out, since they may be registered elsewhere; and so is "auto", which another memory may
+    make something else of.
+    """
+    stored = graph.config
+    types, relations = stored.get("entities") or {}, stored.get("relations") or ()
+    given = {
+        "graph": {"partitions": graph.schema.partitions},
+        "entities": {name: _picked(kind, "partitioned", "featurized") for name, kind in types.items()},
+        "relations": [_picked(relation, "name", "head", "tail") for relation in relations],
+        "training": _picked(stored.get("training") or {}, "seed"),
+    }
+    return merge({}, given)
+
+
+def _picked(table: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: table[key] for key in keys if key in table}
 
 
 def import_settings(graph: GraphStore) -> Mapping[str, Any]:

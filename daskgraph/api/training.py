@@ -15,7 +15,7 @@ from daskgraph.api.sources import (
     open_source,
 )
 from daskgraph.beginning import begin, check, is_begun
-from daskgraph.config import Config, load, merge
+from daskgraph.config import Config, load, merge, merge_stored
 from daskgraph.errors import ConfigValueError, FixedKeyError, InitError, OtherGraphError
 from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
@@ -84,7 +84,7 @@ def train_source(
     if init is not None:
         ModelStore.open(init.path)
     graph = open_source(source, target, checked, columns, labels, features, callback)
-    store = _create(target, merge(import_settings(graph), given), graph, init)
+    store = _create(target, merge_stored(import_settings(graph), given, graph.path), graph, init)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback, client)
 
@@ -105,7 +105,7 @@ def _open(
         graph = store.open_graph()
         if not holds_source(graph, source, columns, features):
             raise OtherGraphError(str(target), name_of_source(source))
-    stored = Config.from_dict(store.config)
+    stored = merge_stored(store.config, {}, store.path)
     config = merge(store.config, given)
     check_fixed(stored, config)
     _check_patience(config, graph)

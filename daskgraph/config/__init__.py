@@ -5,7 +5,7 @@ were given, from files, dicts and overrides, and `merge` lays them over a base (
 in a model) and checks the whole.
 """
 
-from daskgraph.config.loading import load, merge
+from daskgraph.config.loading import load, merge, merge_stored
 from daskgraph.config.models import (
     ClusterConfig,
     Config,
@@ -33,6 +33,7 @@ __all__ = [
     "TrainingConfig",
     "load",
     "merge",
+    "merge_stored",
     "parse_bytes",
     "parse_seconds",
 ]

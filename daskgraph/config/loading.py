@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from daskgraph.config.models import Config
-from daskgraph.errors import ConfigFileError, ConfigValueError, OverrideError
+from daskgraph.errors import (
+    ConfigFileError,
+    ConfigValueError,
+    OverrideError,
+    UnknownVariantError,
+    UnregisteredError,
+)
 
 _LINE = re.compile(r" ?\(at (?:line (\d+), column \d+|end of document)\)$")
 
@@ -36,6 +42,33 @@ def merge(base: Mapping[str, Any], given: Mapping[str, Any]) -> Config:
     if isinstance(given.get("relations"), Mapping) and not base.get("relations"):
         base = {**base, "relations": []}
     return Config.from_dict(_overlaid(dict(base), given, ""))
+
+
+def merge_stored(stored: Mapping[str, Any], given: Mapping[str, Any], store: str | Path) -> Config:
+    """Return the config of what a store holds with the keys of `given` over it; errors as of `merge`.
+
+    Raises
+    ------
+    UnregisteredError
+        What the store holds names an operator, comparator or loss that this process does not know.
+    """
+    try:
+        return merge(stored, given)
+    except UnknownVariantError as error:
+        if _value_at(stored, error.path) != error.given:
+            raise
+        raise UnregisteredError(str(store), error.path, error.given) from None
+
+
+def _value_at(tables: Any, path: str) -> Any:
+    for key in path.split("."):
+        if isinstance(tables, Mapping):
+            tables = tables.get(key)
+        elif isinstance(tables, list | tuple) and int(key) < len(tables):
+            tables = tables[int(key)]
+        else:
+            return None
+    return tables
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:
