@@ -1,6 +1,7 @@
 """The command line: each command is one call of the Python API, its results on standard output."""
 
 import errno
+import os
 import sys
 import traceback
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from daskgraph import __version__
-from daskgraph.errors import DaskgraphError
+from daskgraph.errors import DaskgraphError, ModuleImportError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -133,9 +134,35 @@ count_option = click.option(
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="daskgraph")
+@click.option(
+    "--import",
+    "modules",
+    multiple=True,
+    metavar="MODULE",
+    help="Import a Python module first, such as one that registers operators of your own.",
+)
 @debug_option
-def main() -> None:
+def main(modules: tuple[str, ...]) -> None:
     """Turn graphs of any size into embeddings, on ordinary CPUs."""
+    for module in modules:
+        _import_module(module)
+
+
+def _import_module(name: str) -> None:
+    from importlib import import_module
+
+    # As `python -m` does: an installed command looks beside itself, not where it is called.
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        import_module(name)
+    except DaskgraphError:
+        raise
+    except Exception as error:
+        reason = f"it fails with {type(error).__name__}: {error}"
+        if isinstance(error, ModuleNotFoundError) and error.name == name.partition(".")[0]:
+            reason = "there is no such module; give the name of one that is installed or in this folder"
+        raise ModuleImportError(name, reason) from error
 
 
 @main.command()

@@ -60,6 +60,9 @@ def shown_size(count: int) -> str:
 # ---- Config ----------------------------------------------------------------------------------------------
 
 
+_IMPORT = " (in a shell: daskgraph --import MODULE …)"
+
+
 class ConfigError(UsageError):
     """The config is wrong."""
 
@@ -110,7 +113,10 @@ class UnknownVariantError(ConfigError):
     def __str__(self) -> str:
         nearest = nearest_name(self.given, self.known)
         hint = f"did you mean {nearest!r}? " if nearest else ""
-        return f"config: {self.path} = {self.given!r} is unknown; {hint}known are: {', '.join(self.known)}"
+        own = "" if nearest else f"; one of your own must be registered first{_IMPORT}"
+        return (
+            f"config: {self.path} = {self.given!r} is unknown; {hint}known are: {', '.join(self.known)}{own}"
+        )
 
 
 @dataclass(eq=False)
@@ -127,7 +133,7 @@ class UnregisteredError(UsageError):
     def __str__(self) -> str:
         return (
             f"{self.store} has {self.path} = {self.given!r}, which is not registered in this process: import "
-            "the module that registers it, or choose another path with -o"
+            f"the module that registers it{_IMPORT}, or choose another path with -o"
         )
 
 
@@ -157,6 +163,19 @@ class RegistrationError(UsageError):
 
     def __str__(self) -> str:
         return f"{self.name!r} can not be registered: {self.reason}"
+
+
+@dataclass(eq=False)
+class ModuleImportError(UsageError):
+    """A module of the user's own that can not be imported."""
+
+    module: str
+    """Its name as given."""
+    reason: str
+    """What is wrong, and what to do."""
+
+    def __str__(self) -> str:
+        return f"--import {self.module}: {self.reason}"
 
 
 @dataclass(eq=False)

@@ -150,6 +150,52 @@ def test_graph_whose_relation_has_a_name_that_is_not_registered(tmp_path: Path) 
     assert daskgraph.train(tmp_path / "g.zarr", tmp_path / "m.zarr", config=known).epochs == 1
 
 
+MODULE = """
+import daskgraph
+from daskgraph_kernels.operators import OPERATORS
+
+own = OPERATORS["diagonal"]
+daskgraph.register_operator("own", own.forward.function, own.backward.function, dict(own.parameters))
+"""
+
+
+def shell(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    # -P: as an installed command, which does not look for modules where it is called.
+    command = [sys.executable, "-P", "-m", "daskgraph.cli", *arguments]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_modules_are_imported_from_a_shell(tmp_path: Path) -> None:
+    (tmp_path / "my_module.py").write_text(MODULE)
+    (tmp_path / "broken.py").write_text("import daskgraph\ndaskgraph.nothing\n")
+    (tmp_path / "e.csv").write_text("head,tail\na,b\nb,c\nc,a\n")
+    given = [
+        "train",
+        "e.csv",
+        "-s",
+        "model.operator=own",
+        "-s",
+        "model.dimension=4",
+        "-s",
+        "training.epochs=1",
+    ]
+    unknown = shell(tmp_path, *given)
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+    assert "'own' is unknown" in unknown.stderr
+    assert "--import MODULE" in unknown.stderr
+    assert shell(tmp_path, "--import", "my_module", *given).returncode == 0
+    unknown = shell(tmp_path, "neighbors", "e.model.zarr", "a")
+    assert "Error: e.model.zarr has model.operator = 'own'" in unknown.stderr
+    known = shell(tmp_path, "--import", "my_module", "neighbors", "e.model.zarr", "a")
+    assert {line.split("\t")[0] for line in known.stdout.splitlines()} == {"entity", "b", "c"}
+    for module, reason in (("missing", "no such module"), ("broken", "no attribute 'nothing'")):
+        failed = shell(tmp_path, "--import", module, *given)
+        assert (failed.returncode, failed.stderr.count("\n")) == (2, 1)
+        assert failed.stderr.startswith(f"Error: --import {module}: ")
+        assert reason in failed.stderr
+
+
 def forget(operator: str) -> None:
     """As another process does that never heard of it."""
     operators.OPERATORS.pop(operator)
