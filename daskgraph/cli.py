@@ -329,11 +329,32 @@ def import_(
 @click.argument("model")
 @click.option("--split", default="test", show_default=True, help="The split to rank.")
 @click.option("--candidates", callback=_candidates, default="all", show_default=True, metavar="all|N")
+@click.option(
+    "--sampling",
+    type=click.Choice(["uniform", "frequency"]),
+    default="uniform",
+    show_default=True,
+    help="How N are drawn: all with the same chance, or by their train edges.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What draws depend on."
+)
 @click.option("--raw", is_flag=True, help="Let other true edges outrank an edge.")
+@click.option(
+    "--constrained", is_flag=True, help="Only candidates that train edges of the relation have on this side."
+)
 @click.option("--per-relation", is_flag=True, help="Figures of every relation too.")
 @output_options
 def evaluate(
-    model: str, split: str, candidates: str | int, raw: bool, per_relation: bool, as_json: bool
+    model: str,
+    split: str,
+    candidates: str | int,
+    sampling: str,
+    seed: int,
+    raw: bool,
+    constrained: bool,
+    per_relation: bool,
+    as_json: bool,
 ) -> None:
     """Rank the edges of a split under MODEL."""
     from daskgraph import api, progress, tables
@@ -343,8 +364,11 @@ def evaluate(
             api.open_model(model),
             split,
             candidates=candidates,
+            sampling=sampling,
             filtered=not raw,
+            constrained=constrained,
             per_relation=per_relation,
+            seed=seed,
             callback=callback,
         ).to_dict()
     if as_json:
@@ -436,9 +460,7 @@ def info(path: str, as_json: bool) -> None:
 def _write_evaluation(evaluation: dict[str, Any]) -> None:
     from daskgraph import tables
 
-    candidates = evaluation["candidates"]
-    against = "all entities" if candidates == "all" else f"{candidates} sampled entities"
-    title = f"{evaluation['split']}, {'filtered' if evaluation['filtered'] else 'raw'}, against {against}"
+    title = f"{evaluation['split']}, {evaluation['protocol']}"
     tables.write_table((title, "all edges", "seen entities"), tables.evaluation_rows(evaluation))
 
 

@@ -806,3 +806,16 @@ class NoProgressError(DaskgraphError):
         return (
             f"nothing has happened for {self.seconds:.0f} s ({what}); what was committed is safe, train again"
         )
+
+
+@dataclass(eq=False)
+class OtherProtocolError(UsageError):
+    """Figures were to be compared that say different things."""
+
+    one: str
+    """How the one were made."""
+    other: str
+    """And how the other."""
+
+    def __str__(self) -> str:
+        return f"figures of {self.one} and of {self.other} can not be compared; evaluate both in one way"

@@ -33,19 +33,22 @@ def evaluation_due(epoch: int, epochs: int, evaluation: EvaluationConfig) -> boo
 def best_epoch(history: History) -> int | None:
     """Return the epoch with the best filtered MRR, the first of equals; None if none was evaluated.
 
+    Only figures of the last protocol count: others say different things.
+
     >>> best_epoch([{"epoch": 1, "evaluation": {"mrr": 0.2}}, {"epoch": 2}])
     1
     """
-    figures = {int(entry["epoch"]): _mrr(entry) for entry in history if "evaluation" in entry}
+    figures = {int(entry["epoch"]): _mrr(entry) for entry in _comparable(history)}
     return max(figures, key=figures.__getitem__, default=None)
 
 
 def evaluations_waited(history: History) -> int:
     """Return how many evaluations brought nothing better since the best, or since one was last restored."""
     best = best_epoch(history)
+    counted = {int(entry["epoch"]) for entry in _comparable(history)}
     waited = 0
     for entry in history:
-        waited += "evaluation" in entry
+        waited += entry["epoch"] in counted
         if entry["epoch"] == best or RESTORED in entry:
             waited = 0
     return waited
@@ -67,6 +70,16 @@ def is_over(history: History, epochs: int, patience: int) -> bool:
     if before is not None:
         return epochs <= int(before["epochs"]) and patience <= int(before["patience"])
     return evaluations_waited(history) >= patience
+
+
+def _comparable(history: History) -> list[Mapping[str, Any]]:
+    """Return the entries whose evaluations were made in the way of the last one."""
+    judged = [entry for entry in history if "evaluation" in entry]
+    return [entry for entry in judged if _protocol(entry) == _protocol(judged[-1])]
+
+
+def _protocol(entry: Mapping[str, Any]) -> Any:
+    return entry["evaluation"].get("comparable")
 
 
 def _mrr(entry: Mapping[str, Any]) -> float:

@@ -19,6 +19,7 @@ EVALUATION = {
     "split": "test",
     "candidates": "all",
     "filtered": True,
+    "protocol": "filtered, against all entities",
     "edges": 20,
     "mrr": 0.25,
     "mean_rank": 4.0,
@@ -200,24 +201,35 @@ def test_eval(mocked: Mock) -> None:
         mocked.open_model.return_value,
         "test",
         candidates="all",
+        sampling="uniform",
         filtered=True,
+        constrained=False,
         per_relation=False,
+        seed=0,
         callback=ANY,
     )
 
 
 def test_eval__with_options(mocked: Mock) -> None:
-    figures = {"split": "valid", "candidates": 50, "filtered": False, "per_relation": {"likes": EVALUATION}}
+    figures = {
+        "split": "valid",
+        "protocol": "raw, against 50 entities",
+        "per_relation": {"likes": EVALUATION},
+    }
     mocked.evaluate.return_value.to_dict.return_value = EVALUATION | figures
-    printed = rows(run("eval", "m.zarr", "--split", "valid", "--candidates", "50", "--raw", "--per-relation"))
-    assert printed[0][0] == "valid, raw, against 50 sampled entities"
+    options = "--split valid --candidates 50 --sampling frequency --seed 3 --raw --constrained --per-relation"
+    printed = rows(run("eval", "m.zarr", *options.split()))
+    assert printed[0][0] == "valid, raw, against 50 entities"
     assert printed[-1][:3] == ["likes", "20", "0.25"]
     mocked.evaluate.assert_called_once_with(
         mocked.open_model.return_value,
         "valid",
         candidates=50,
+        sampling="frequency",
         filtered=False,
+        constrained=True,
         per_relation=True,
+        seed=3,
         callback=ANY,
     )
 

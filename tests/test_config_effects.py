@@ -111,6 +111,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
         2,
         lambda a, b: (a.epochs, b.epochs) == (4, 3),
     ),
+    "evaluation.sampling": (
+        {"evaluation": {"candidates": 7}},
+        "uniform",
+        "frequency",
+        lambda a, b: a.summary["evaluation"]["mrr"] != b.summary["evaluation"]["mrr"],
+    ),
     "evaluation.candidates": (
         {},
         "all",

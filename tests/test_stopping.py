@@ -53,6 +53,15 @@ def test_is_over__as_one_who_watches_would_say(figures: list[float | None], pati
     assert not is_over(history(figures), 100, 0)
 
 
+def test_best_and_waited__figures_of_another_protocol_do_not_count() -> None:
+    entries = history([0.9, 0.8, 0.2, 0.3, 0.1])
+    for entry in entries[:2]:
+        entry["evaluation"]["comparable"] = "only with the same 10 sampled entities"
+    assert best_epoch(entries) == 4
+    assert evaluations_waited(entries) == 1
+    assert not is_over(entries, 10, 2)
+
+
 def test_is_over__more_epochs_or_patience_go_on() -> None:
     entries = history([0.3, 0.2, 0.1])
     entries[-1][RESTORED] = {"epoch": 1, "epochs": 10, "patience": 2}

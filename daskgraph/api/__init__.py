@@ -253,8 +253,11 @@ def evaluate(
     split: str = "test",
     *,
     candidates: str | int = "all",
+    sampling: str = "uniform",
     filtered: bool = True,
+    constrained: bool = False,
     per_relation: bool = False,
+    seed: int = 0,
     callback: Callback | None = None,
 ) -> Evaluation:
     """Rank every edge of a split among the edges made by replacing its tail, then its head.
@@ -266,11 +269,18 @@ def evaluate(
     split
         Which edges: "test", "valid", "train".
     candidates
-        "all" entities, or so many sampled ones; figures of the two can not be compared.
+        "all" entities, or so many that are drawn from all of them, the same for every edge; figures of the
+        two can not be compared.
+    sampling
+        How they are drawn: "uniform", or by "frequency", in proportion to their train edges.
     filtered
         Whether other true edges, of any split, are left out of the ranking.
+    constrained
+        Whether only entities are candidates that stand on this side of the edge's relation in train edges.
     per_relation
         Whether to return the figures of every relation too.
+    seed
+        What drawn candidates depend on.
     callback
         Told how far it is.
 
@@ -278,14 +288,19 @@ def evaluate(
     ------
     UnknownSplitError
         The graph has no such split.
+    ValueError
+        `candidates` or `sampling` is none of these.
     """
     opened = model if isinstance(model, Model) else open_model(model)
     return evaluate_model(
         opened,
         split,
         candidates=candidates,
+        sampling=sampling,
         filtered=filtered,
+        constrained=constrained,
         per_relation=per_relation,
+        seed=seed,
         callback=callback,
     )
 

@@ -229,22 +229,14 @@ def _outline(store: ModelStore, name: str) -> dict[str, Any]:
 
 
 def evaluate_model(
-    model: Model,
-    split: str = "test",
-    *,
-    candidates: str | int = "all",
-    filtered: bool = True,
-    per_relation: bool = False,
-    callback: Callback | None = None,
+    model: Model, split: str = "test", *, callback: Callback | None = None, **options: Any
 ) -> Evaluation:
-    """Rank the edges of a split against all entities; see `daskgraph.evaluate`."""
+    """Rank every edge of a split; see `daskgraph.evaluate`."""
     return evaluate(
         model.store,
         model.graph.store,
         split,
-        candidates=candidates,
-        filtered=filtered,
-        per_relation=per_relation,
         threads=available_threads(model.config.training.threads),
         callback=callback or ignore,
+        **options,
     )

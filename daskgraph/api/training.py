@@ -243,6 +243,13 @@ def _evaluate(
     source: ModelStore | Vectors, graph: GraphStore, model: Model, callback: Callback
 ) -> dict[str, Any]:
     """Rank the valid split as the config wants it."""
-    chosen = model.config.evaluation.candidates
-    threads = model.config.training.threads
-    return evaluate(source, graph, "valid", candidates=chosen, threads=threads, callback=callback).to_dict()
+    chosen = model.config.evaluation
+    return evaluate(
+        source,
+        graph,
+        "valid",
+        candidates=chosen.candidates,
+        sampling=chosen.sampling,
+        threads=model.config.training.threads,
+        callback=callback,
+    ).to_dict()

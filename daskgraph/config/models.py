@@ -169,6 +169,8 @@ class EvaluationConfig(Section):
     """Whether the valid split is evaluated when training ends."""
     candidates: Literal["all"] | Positive = "all"
     """Entities an edge is ranked against: all, or so many sampled ones."""
+    sampling: Literal["uniform", "frequency"] = "uniform"
+    """How these are sampled: all with the same chance, or in proportion to their train edges."""
     patience: Count = 0
     """After so many evaluations without a better filtered MRR training stops, with the best epoch; 0: off."""
 

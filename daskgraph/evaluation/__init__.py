@@ -2,5 +2,6 @@
 
 from daskgraph.evaluation.evaluating import evaluate
 from daskgraph.evaluation.figures import Evaluation, Figures
+from daskgraph.evaluation.protocol import SAMPLINGS, Protocol
 
-__all__ = ["Evaluation", "Figures", "evaluate"]
+__all__ = ["SAMPLINGS", "Evaluation", "Figures", "Protocol", "evaluate"]

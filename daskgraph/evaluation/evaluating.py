@@ -8,10 +8,12 @@ import numpy.typing as npt
 
 from daskgraph.comparing import Comparer, Side
 from daskgraph.errors import UnknownSplitError
+from daskgraph.evaluation.allowed import occurring
 from daskgraph.evaluation.figures import Evaluation, Figures, Ranks, chosen, summed_up
 from daskgraph.evaluation.known import known_answers, nothing_known
+from daskgraph.evaluation.protocol import Protocol
 from daskgraph.evaluation.ranking import SIDES, Ranker, Report
-from daskgraph.evaluation.sampling import sample
+from daskgraph.evaluation.sampling import sample, sample_by_frequency
 from daskgraph.events import (
     Callback,
     EvaluationFinished,
@@ -24,6 +26,8 @@ from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.vectors import StoredVectors, Vectors
 
+Ids = npt.NDArray[np.int64]
+
 SLICE_BYTES = 1 << 28
 """What the vectors of the edges that are ranked together may take."""
 
@@ -34,7 +38,9 @@ def evaluate(
     split: str = "test",
     *,
     candidates: str | int = "all",
+    sampling: str = "uniform",
     filtered: bool = True,
+    constrained: bool = False,
     per_relation: bool = False,
     threads: int = 0,
     seed: int = 0,
@@ -54,10 +60,14 @@ def evaluate(
     split
         Whose edges are ranked.
     candidates
-        "all" entities of the type, or a number of entities drawn uniformly from all of them, the same for
-        every edge and every model.
+        "all" entities of the type, or a number of entities drawn from all of them, the same for every edge
+        and every model.
+    sampling
+        How they are drawn: "uniform", or by "frequency", in proportion to their train edges.
     filtered
         Whether other true answers, of any split, are left out of the candidates.
+    constrained
+        Whether only entities are candidates that stand on this side of the edge's relation in train edges.
     per_relation
         Whether figures of every relation are wanted too.
     threads
@@ -80,11 +90,10 @@ def evaluate(
     UntrainedModelError
         The model holds no vectors yet.
     ValueError
-        `candidates` is neither.
+        `candidates` or `sampling` is none of these.
     """
     started = time.perf_counter()
-    if candidates != "all" and (isinstance(candidates, str) or candidates < 1):
-        raise ValueError(f"candidates should be 'all' or a number of entities, not {candidates!r}")
+    protocol = Protocol(graph.fingerprint, split, candidates, sampling, filtered, constrained, seed)
     if split not in graph.splits:
         raise UnknownSplitError(split, tuple(graph.splits))
     if isinstance(source, ModelStore):
@@ -92,7 +101,7 @@ def evaluate(
         source = StoredVectors(source)
     progress = _Progress(split, graph.splits[split], callback)
     with single_threaded_products():
-        ranker = _ranker(source, available_threads(threads), candidates, seed)
+        ranker = _ranker(source, graph, available_threads(threads), protocol)
         ranked = _Ranked(graph)
         for edges in _slices(source, graph, split):
             known = known_answers(graph, edges) if filtered else nothing_known(edges)
@@ -100,11 +109,8 @@ def evaluate(
     figures = ranked.figures()
     evaluation = Evaluation(
         **vars(figures),
-        split=split,
-        candidates=candidates,
-        filtered=filtered,
+        protocol=protocol,
         seconds=time.perf_counter() - started,
-        comparable=_comparable(candidates, filtered, seed),
         seen=ranked.seen(),
         sides={side: ranked.figures(sides=(side,)) for side in SIDES},
         per_relation=ranked.per_relation() if per_relation else None,
@@ -185,13 +191,22 @@ class _Progress:
             self._callback(EvaluationProgress(whole))
 
 
-def _ranker(vectors: Vectors, threads: int, candidates: str | int, seed: int) -> Ranker:
+def _ranker(vectors: Vectors, graph: GraphStore, threads: int, protocol: Protocol) -> Ranker:
     comparer = Comparer(vectors.model, vectors.parameters)
-    if isinstance(candidates, str):
-        return Ranker(vectors, comparer, threads)
-    kinds = vectors.model.schema.entity_types
-    drawn = {kind.name: sample(kind.name, kind.count, candidates, seed) for kind in kinds}
-    return Ranker(vectors, comparer, threads, drawn)
+    drawn = None
+    if not isinstance(protocol.candidates, str):
+        drawn = {
+            kind.name: _drawn(graph, kind.name, kind.count, protocol.candidates, protocol)
+            for kind in vectors.model.schema.entity_types
+        }
+    allowed = occurring(graph, protocol.split, drawn) if protocol.constrained else None
+    return Ranker(vectors, comparer, threads, drawn, allowed)
+
+
+def _drawn(graph: GraphStore, kind: str, count: int, wanted: int, protocol: Protocol) -> Ids:
+    if protocol.sampling == "uniform":
+        return sample(kind, count, wanted, protocol.seed)
+    return sample_by_frequency(kind, graph.degrees(kind), wanted, protocol.seed)
 
 
 def _slices(vectors: Vectors, graph: GraphStore, split: str) -> Iterator[Edges]:
@@ -205,10 +220,3 @@ def _slices(vectors: Vectors, graph: GraphStore, split: str) -> Iterator[Edges]:
 def _joined(parts: list[Ranks]) -> Ranks:
     rank = np.concatenate([np.empty(0), *(part.rank for part in parts)])
     return Ranks(rank, np.concatenate([np.empty(0, np.int64), *(part.others for part in parts)]))
-
-
-def _comparable(candidates: str | int, filtered: bool, seed: int) -> str:
-    kind = "filtered" if filtered else "raw"
-    if isinstance(candidates, str):
-        return f"with other {kind} ranks against all entities"
-    return f"only with {kind} ranks against the same {candidates} sampled entities (seed {seed})"

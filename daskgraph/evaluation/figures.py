@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daskgraph.evaluation.protocol import Protocol
+
 HITS = (1, 3, 10)
 """Ranks that make a hit."""
 
@@ -55,20 +57,11 @@ class Figures:
 class Evaluation(Figures):
     """How well a model ranks the edges of a split, heads and tails asked for in turn."""
 
-    split: str
-    """The split."""
-
-    candidates: str | int
-    """"all", or the number of entities that were drawn as candidates."""
-
-    filtered: bool
-    """Whether other true answers were taken out of the candidates."""
+    protocol: Protocol
+    """What the edges were ranked against."""
 
     seconds: float
     """How long it took."""
-
-    comparable: str
-    """With which other evaluations this one may be compared."""
 
     seen: Figures
     """The same without edges that hold an entity unseen in training."""
@@ -79,15 +72,30 @@ class Evaluation(Figures):
     per_relation: Mapping[str, Figures] | None = field(default=None)
     """The same for every relation of the split, where it was asked for."""
 
+    def gain_over(self, other: "Evaluation") -> float:
+        """Return how much higher the MRR is than that of another evaluation.
+
+        Raises
+        ------
+        OtherProtocolError
+            The two were not made in one way, so that their figures say nothing about each other.
+        """
+        self.protocol.check_same(other.protocol)
+        return self.mrr - other.mrr
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, as `daskgraph eval --json` prints it."""
+        protocol = self.protocol
         described: dict[str, Any] = {
-            "split": self.split,
-            "candidates": self.candidates,
-            "filtered": self.filtered,
+            "split": protocol.split,
+            "candidates": protocol.candidates,
+            "sampling": None if protocol.candidates == "all" else protocol.sampling,
+            "filtered": protocol.filtered,
+            "constrained": protocol.constrained,
+            "protocol": protocol.name,
+            "comparable": protocol.comparable,
             **super().to_dict(),
             "seconds": self.seconds,
-            "comparable": self.comparable,
             "seen": self.seen.to_dict(),
             "sides": {side: figures.to_dict() for side, figures in self.sides.items()},
         }

@@ -1,5 +1,6 @@
 """The answers that are known to be true: they must not count against a model that names them."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -44,9 +45,8 @@ def known_answers(graph: GraphStore, edges: Edges) -> dict[Side, Known]:
         "head": _Collector(graph, edges.relation, edges.tail),
         "tail": _Collector(graph, edges.relation, edges.head),
     }
-    for split, count in graph.splits.items():
-        for start in range(0, count, SLICE):
-            true = graph.read_edges(split, start, min(start + SLICE, count))
+    for split in graph.splits:
+        for true in slices(graph, split):
             collectors["head"].add(true.relation, true.tail, true.head)
             collectors["tail"].add(true.relation, true.head, true.tail)
     return {side: collector.known() for side, collector in collectors.items()}
@@ -60,6 +60,12 @@ def among(known: Known, chosen: Ids) -> Known:
     kept[inside] = chosen[places[inside]] == known.ids[inside]
     before = np.concatenate([[0], np.cumsum(kept)])
     return Known(before[known.first], before[known.last], places[kept])
+
+
+def slices(graph: GraphStore, split: str) -> Iterator[Edges]:
+    """Give the edges of a split in pieces."""
+    for start in range(0, graph.splits[split], SLICE):
+        yield graph.read_edges(split, start, min(start + SLICE, graph.splits[split]))
 
 
 class _Collector:

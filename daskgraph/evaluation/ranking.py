@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daskgraph.comparing import Acting, Comparer, Side
+from daskgraph.evaluation.allowed import Allowed, stretches
 from daskgraph.evaluation.figures import Ranks
 from daskgraph.evaluation.known import Known, among
 from daskgraph.graph import Edges
@@ -66,6 +67,7 @@ class _Part(NamedTuple):
     queries: Compared
     questions: Questions
     ignored: Ids
+    side: Side
 
 
 class _Work(NamedTuple):
@@ -90,12 +92,15 @@ class Ranker:
         How many threads work.
     sampled
         By entity type the candidates, ascending, where not all entities are.
+    allowed
+        Which of these an edge's relation allows, where not all are.
     """
 
     vectors: Vectors
     comparer: Comparer
     threads: int
     sampled: Mapping[str, Ids] | None = None
+    allowed: Allowed | None = None
 
     def rank(self, edges: Edges, known: Mapping[Side, Known], report: Report) -> dict[Side, Ranks]:
         """Rank every edge from both sides.
@@ -165,6 +170,8 @@ class Ranker:
             places = np.searchsorted(candidates, own)
             inside = candidates[np.minimum(places, len(candidates) - 1)] == own
             own = np.where(inside, places, -1)
+        if self.allowed is not None:
+            own, known = self.allowed.narrow(side, edges.relation, own, known)
         direction = self.comparer.direction(group, side)
         queries = self.comparer.compare(given, direction.on_query, edges.relation)
         count = len(own)
@@ -173,14 +180,17 @@ class Ranker:
         questions = Questions(
             own, known.first, known.last, positives, scores[0], scores[1], counts[0], counts[1]
         )
-        return _Part(kind, direction.on_candidates, edges.relation, queries, questions, known.ids)
+        return _Part(kind, direction.on_candidates, edges.relation, queries, questions, known.ids, side)
 
     def _others(self, part: _Part) -> Ids:
         """How many candidates each positive was ranked against."""
         questions = part.questions
         # A positive among the candidates is in its own list of true answers, if there are lists at all.
         apart = np.maximum(questions.last - questions.first, questions.own >= 0)
-        others: Ids = self._candidates(part.kind) - apart
+        whole = np.full(len(apart), self._candidates(part.kind))
+        if self.allowed is not None:
+            whole = self.allowed.counts(part.side, part.relations)
+        others: Ids = whole - apart
         return others
 
     def _candidates(self, kind: str) -> int:
@@ -214,7 +224,7 @@ class Ranker:
         work = [_Work(np.empty(TILE * BLOCK, np.float32), {}) for _ in range(self.threads)]
         for kind in dict.fromkeys(part.kind for part in parts):
             asked = [part for part in parts if part.kind == kind]
-            runs = [run for part in asked for run in _runs(part)]
+            runs = [run for part in asked for run in _runs(part, self.allowed is not None)]
             questions = sum(len(part.relations) for part in asked)
             for start, rows in self._blocks(kind):
                 block = Candidates(start, rows, self.comparer.compare(rows))
@@ -239,7 +249,7 @@ class Ranker:
             except IndexError:
                 return
             candidates = self._acted_on(part, first, block, work)
-            count = len(block.raw)
+            count = len(candidates.raw)
             for start in range(first, last, TILE):
                 tile = slice(start, min(start + TILE, last))
                 size = tile.stop - tile.start
@@ -251,6 +261,8 @@ class Ranker:
                 count_better(scores, _cut(part.questions, tile), candidates, part.ignored)
 
     def _acted_on(self, part: _Part, first: int, block: Candidates, work: _Work) -> Candidates:
+        if self.allowed is not None:
+            block = self.allowed.of_block(part.side, int(part.relations[first]), block)
         if part.on_candidates is None:
             return block
         count, dimension = block.raw.shape
@@ -262,15 +274,14 @@ class Ranker:
         return Candidates(block.start, block.raw, room)
 
 
-def _runs(part: _Part) -> Iterator[tuple[_Part, int, int]]:
-    """Cut questions into runs; where an operator acts on candidates, a run has one relation."""
-    bounds = np.array([0, len(part.relations)])
-    if part.on_candidates is not None:
-        changes = np.flatnonzero(np.diff(part.relations)) + 1
-        bounds = np.concatenate([bounds[:1], changes, bounds[1:]])
-    for first, last in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        for start in range(first, last, RUN):
-            yield part, start, min(start + RUN, last)
+def _runs(part: _Part, constrained: bool) -> Iterator[tuple[_Part, int, int]]:
+    """Cut questions into runs, each of one relation where its candidates depend on that."""
+    whole = [slice(0, len(part.relations))]
+    if constrained or part.on_candidates is not None:
+        whole = [stretch for _, stretch in stretches(part.relations)]
+    for stretch in whole:
+        for start in range(stretch.start, stretch.stop, RUN):
+            yield part, start, min(start + RUN, stretch.stop)
 
 
 def _compared(whole: Compared, part: slice) -> Compared:

@@ -14,9 +14,9 @@ from model_examples import TYPED, UNTYPED, random_edges, random_model, store_mod
 from naive_ranking import Naive, Triple, rank
 
 from daskgraph import events
-from daskgraph.errors import OtherGraphError, UnknownSplitError, UntrainedModelError
+from daskgraph.errors import OtherGraphError, OtherProtocolError, UnknownSplitError, UntrainedModelError
 from daskgraph.evaluation import Evaluation, evaluate, evaluating, ranking
-from daskgraph.evaluation.sampling import sample
+from daskgraph.evaluation.sampling import sample, sample_by_frequency
 from daskgraph.graph import EntityType, GraphSchema, RelationType
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import TableVectors
@@ -44,15 +44,23 @@ def figures(ranks: list[tuple[float, int]]) -> dict[str, Any]:
 
 
 def expected(
-    naive: Naive, splits: dict[str, list[Triple]], chosen: dict[str, list[int]], filtered: bool, side: str
+    naive: Naive,
+    splits: dict[str, list[Triple]],
+    chosen: dict[str, list[int]],
+    filtered: bool,
+    constrained: bool,
+    side: str,
 ) -> list[tuple[float, int]]:
     known = {edge for edges in splits.values() for edge in edges} if filtered else set()
-    found = []
+    found, place = [], 0 if side == "head" else 2
     for edge in splits["test"]:
         relation = naive.model.schema.relations[edge[1]]
-        kind = relation.head if side == "head" else relation.tail
-        wide = rank(naive, side, edge, chosen[kind], known, ROUNDING)
-        found.append(rank(naive, side, edge, chosen[kind], known, 0))
+        rows = chosen[relation.head if side == "head" else relation.tail]
+        if constrained:
+            allowed = {other[place] for other in splits["train"] if other[1] == edge[1]}
+            rows = [row for row in rows if row in allowed]
+        wide = rank(naive, side, edge, rows, known, ROUNDING)
+        found.append(rank(naive, side, edge, rows, known, 0))
         # What float32 can not tell apart is no matter of right and wrong.
         assume(wide == found[-1])
     return found
@@ -97,38 +105,52 @@ def models(draw: st.DrawFn) -> tuple[GraphSchema, dict[str, Any]]:
 @given(
     models(),
     st.booleans(),
+    st.booleans(),
     st.sampled_from(["all", 1, 4, 9]),
+    st.sampled_from(["uniform", "frequency"]),
     st.integers(0, 2**32),
     st.sampled_from([4, 2048]),
 )
 def test_evaluate__equals_its_naive_twin(
-    chosen: tuple[GraphSchema, dict[str, Any]], filtered: bool, candidates: Any, seed: int, block: int
+    chosen: tuple[GraphSchema, dict[str, Any]],
+    filtered: bool,
+    constrained: bool,
+    candidates: Any,
+    sampling: str,
+    seed: int,
+    block: int,
 ) -> None:
     schema, keys = chosen
     rng = np.random.default_rng(seed)
     splits = {split: random_edges(schema, count, rng) for split, count in SPLITS.items()}
     naive = random_model(schema, keys, rng)
     counts = {kind.name: kind.count for kind in schema.entity_types}
-    rows = {
-        kind: list(range(count)) if candidates == "all" else sample(kind, count, candidates, 7).tolist()
-        for kind, count in counts.items()
-    }
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda handle: None)
         patch.setattr(ranking, "BLOCK", block)
         patch.setattr(ranking, "TILE", 3)
         patch.setattr(evaluating, "SLICE_BYTES", 0)
         graph = write_random_graph(Path(folder) / "g.zarr", schema, splits)
+        rows = {
+            kind: list(range(count))
+            if candidates == "all"
+            else sample(kind, count, candidates, 7).tolist()
+            if sampling == "uniform"
+            else sample_by_frequency(kind, graph.degrees(kind), candidates, 7).tolist()
+            for kind, count in counts.items()
+        }
         found = evaluate(
             in_memory(naive),
             graph,
             candidates=candidates,
+            sampling=sampling,
             filtered=filtered,
+            constrained=constrained,
             per_relation=True,
             threads=2,
             seed=7,
         ).to_dict()
-    sides = {side: expected(naive, splits, rows, filtered, side) for side in ("head", "tail")}
+    sides = {side: expected(naive, splits, rows, filtered, constrained, side) for side in ("head", "tail")}
     check(found, sides["head"] + sides["tail"], 12)
     for side, ranks in sides.items():
         check(found["sides"][side], ranks, 12)
@@ -249,6 +271,37 @@ def test_evaluation__as_json(wide: GraphStore) -> None:
     assert "per_relation" not in plain
 
 
+LIKE = {"candidates": 20, "sampling": "frequency", "seed": 3}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"candidates": "all"},
+        {"candidates": 21},
+        {"sampling": "uniform"},
+        {"seed": 4},
+        {"filtered": False},
+        {"constrained": True},
+    ],
+)
+def test_gain_over__refuses_another_protocol(wide: GraphStore, change: dict[str, Any]) -> None:
+    naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
+    one = evaluate(in_memory(naive), wide, **LIKE)  # type: ignore[arg-type]
+    assert one.gain_over(one) == 0
+    assert one.to_dict()["protocol"] == "filtered, against 20 entities sampled by frequency"
+    other = evaluate(in_memory(naive), wide, **LIKE | change)  # type: ignore[arg-type]
+    with pytest.raises(OtherProtocolError, match="can not be compared"):
+        one.gain_over(other)
+
+
+def test_gain_over__refuses_another_graph(wide: GraphStore, tmp_path: Path) -> None:
+    naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
+    other = evaluate(in_memory(naive), wide_graph(tmp_path / "g.zarr", edges=90))
+    with pytest.raises(OtherProtocolError, match="test of graph"):
+        evaluate(in_memory(naive), wide).gain_over(other)
+
+
 def test_evaluate__empty_split(tmp_path: Path) -> None:
     splits = {"train": random_edges(UNTYPED, 5, np.random.default_rng(0)), "valid": []}
     graph = write_random_graph(tmp_path / "g.zarr", UNTYPED, splits)
@@ -266,6 +319,8 @@ def test_evaluate__refusals(wide: GraphStore, tmp_path: Path) -> None:
     for wrong in ("some", 0, -3):
         with pytest.raises(ValueError, match="'all' or a number"):
             evaluate(in_memory(naive), wide, candidates=wrong)
+    with pytest.raises(ValueError, match="uniform, frequency"):
+        evaluate(in_memory(naive), wide, candidates=3, sampling="often")
     other = wide_graph(tmp_path / "other.zarr", edges=10)
     store = ModelStore.create(tmp_path / "m.zarr", naive.model.config.to_dict(), wide, {})
     with pytest.raises(OtherGraphError):
@@ -290,3 +345,16 @@ def test_sample__uniform() -> None:
         counts[sample("user", 20, 5, seed)] += 1
     assert counts.sum() == 6000
     assert ((counts - 300) ** 2 / 300).sum() < 45
+
+
+def test_sample_by_frequency() -> None:
+    degrees = np.array([0, 5, 1, 0, 10, 4])
+    np.testing.assert_array_equal(sample_by_frequency("entity", degrees, 4, 0), [1, 2, 4, 5])
+    np.testing.assert_array_equal(sample_by_frequency("entity", degrees, 9, 0), [1, 2, 4, 5])
+    first = np.zeros(6)
+    for seed in range(2000):
+        first[sample_by_frequency("entity", degrees, 1, seed)] += 1
+    assert first[degrees == 0].sum() == 0
+    expected = 2000 * degrees[degrees > 0] / 20
+    # Chi-squared of three degrees of freedom: 21 has the probability 0.0001.
+    assert ((first[degrees > 0] - expected) ** 2 / expected).sum() < 21
