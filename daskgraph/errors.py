@@ -149,7 +149,7 @@ class NameTakenError(UsageError):
     """All names there are."""
 
     def __str__(self) -> str:
-        return f"there is a {self.kind} {self.name!r} already; take another name than {', '.join(self.known)}"
+        return f"the {self.kind} {self.name!r} exists already; take another name than {', '.join(self.known)}"
 
 
 @dataclass(eq=False)
@@ -163,6 +163,25 @@ class RegistrationError(UsageError):
 
     def __str__(self) -> str:
         return f"{self.name!r} can not be registered: {self.reason}"
+
+
+@dataclass(eq=False)
+class KernelError(UsageError):
+    """A function of a registered operator, comparator or loss that Numba can not compile."""
+
+    name: str
+    """Name of the operator, comparator or loss."""
+    use: str
+    """Which of its functions."""
+    reason: str
+    """What Numba says."""
+    called: str
+    """How the function is called."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.use} of {self.name!r} can not be compiled: {self.reason}; it is called as {self.called}"
+        )
 
 
 @dataclass(eq=False)

@@ -4,15 +4,60 @@ The tables of kernels are the registry: what is added here stands beside what da
 the process lives.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from inspect import signature
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from daskgraph.errors import NameTakenError, RegistrationError
+from numba.core import types
+from numba.core.errors import NumbaError
+
+from daskgraph.errors import KernelError, NameTakenError, RegistrationError
 from daskgraph_kernels import comparators, losses, names, operators
 from daskgraph_kernels.jit import Variant
 
 Kernel = Callable[..., Any]
+
+
+class OwnVariant(Variant):
+    """A function of a user's own: when it can not be compiled, it says how it should look."""
+
+    def __init__(self, name: str, use: str, kind: Any, function: Kernel) -> None:
+        # It may make arrays of its own.
+        super().__init__(kind, function, allocates=True)
+        self.name, self.use = name, use
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return OwnVariant, (self.name, self.use, self.signature, self.function)
+
+    def address(self) -> Any:
+        """What a driver is given. Raises KernelError."""
+        try:
+            return super().address()
+        except NumbaError as error:
+            called = described(self.use, self.signature)
+            raise KernelError(self.name, self.use, _essence(str(error)), called) from error
+
+
+def described(use: str, kind: Any) -> str:
+    """Return how a function is called: the names and Numba types of its arguments, and of what it returns."""
+    arguments = zip(signature(_EXAMPLES[use].function).parameters, kind.args, strict=True)
+    returned = "" if kind.return_type == types.none else f" -> {kind.return_type}"
+    return f"{use}({', '.join(f'{name}: {_type_name(type_)}' for name, type_ in arguments)}){returned}"
+
+
+def _type_name(type_: Any) -> str:
+    return f"{type_.dtype}[{', '.join(':' * type_.ndim)}]" if isinstance(type_, types.Array) else str(type_)
+
+
+def _essence(message: str) -> str:
+    """Return the cause out of what Numba says, and where it is: the rest is how Numba found it."""
+    cause = message.partition("(step: nopython frontend)\n")[2] or message
+    cause = " ".join(re.split(r"There are \d+ candidate|During: |\nFile \"", cause)[0].split())
+    place = re.search(r'File "([^"]+)", line (\d+)', message)
+    return f"{cause} ({Path(place[1]).name}, line {place[2]})" if place else cause
+
 
 _TABLES: tuple[tuple[dict[str, Any], list[str]], ...] = (
     (operators.OPERATORS, names.OPERATORS),
@@ -48,6 +93,13 @@ def adopt(given: Registered) -> None:
         known.extend(name for name in added if name not in known)
     names.EVEN.extend(name for name in given.even if name not in names.EVEN)
 
+
+_EXAMPLES: dict[str, Variant] = {
+    **{use: getattr(operators.OPERATORS["diagonal"], use) for use in ("forward", "backward")},
+    **{use: getattr(comparators.COMPARATORS["cos"], use) for use in comparators.Comparator._fields[:6]},
+    "function": losses.LOSSES["logistic"],
+}
+"""For every use a function that daskgraph brings, whose arguments have telling names."""
 
 _SHAPES = ("d", "d/2", "d,d")
 _FIRST = ("zeros", "ones", "identity")
@@ -200,9 +252,10 @@ def _check_name(kind: str, name: str, known: list[str]) -> None:
 
 
 def _variant(name: str, use: str, kind: Any, function: Kernel) -> Variant:
-    """Return a function as one that drivers call; it may make arrays of its own."""
+    """Return a function as one that drivers call."""
     function = getattr(function, "py_func", function)
     given, wanted = len(signature(function).parameters), len(kind.args)
     if given != wanted:
-        raise RegistrationError(name, f"{use} takes {given} arguments; it will be called with {wanted}")
-    return Variant(kind, function, allocates=True)
+        called = f"it will be called with {wanted}: {described(use, kind)}"
+        raise RegistrationError(name, f"{use} takes {given} arguments; {called}")
+    return OwnVariant(name, use, kind, function)

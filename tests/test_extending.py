@@ -19,6 +19,7 @@ import daskgraph
 from daskgraph.config import Config
 from daskgraph.errors import (
     ConfigValueError,
+    KernelError,
     NameTakenError,
     RegistrationError,
     SourceError,
@@ -207,7 +208,9 @@ def test_operators_that_can_not_work_are_refused() -> None:
     kernels = diagonal.forward.function, diagonal.backward.function
     with pytest.raises(NameTakenError):
         daskgraph.register_operator("linear", *kernels)
-    with pytest.raises(RegistrationError, match="forward takes 7 arguments; it will be called with 4"):
+    with pytest.raises(
+        RegistrationError, match=r"forward takes 7 arguments; it will be called with 4: forward\(p"
+    ):
         daskgraph.register_operator("swapped", *reversed(kernels))
     for shape in (("2d", "zeros"), ("d", "random"), ("d", "identity")):
         with pytest.raises(RegistrationError, match="allowed are the shapes"):
@@ -219,6 +222,42 @@ def test_operators_that_can_not_work_are_refused() -> None:
     daskgraph.register_operator("half", *kernels, half)
     with pytest.raises(ConfigValueError, match="even for half"):
         Config.from_dict({"model": {"operator": "half", "dimension": 3}})
+
+
+def adds_text(parameters: Any, relations: Any, rows: Any, out: Any) -> None:
+    for i in range(len(rows)):
+        out[i] = rows[i] + "x"
+
+
+def returns_nothing(
+    positive: Any, scores: Any, weights: Any, margin: Any, temperature: Any, d_positive: Any
+) -> None:
+    d_positive[:] = positive
+
+
+@pytest.mark.skipif(not COMPILED, reason="nothing is compiled")
+def test_functions_that_can_not_be_compiled_are_named(tmp_path: Path) -> None:
+    diagonal = operators.OPERATORS["diagonal"]
+    daskgraph.register_operator("text", adds_text, diagonal.backward.function, {"numbers": ("d", "ones")})
+    daskgraph.register_loss("nothing", returns_nothing)
+    edges = pandas.DataFrame({"head": list("abc"), "tail": list("bca")})
+    line = inspect.getsourcelines(adds_text)[1] + 2
+    for keys, said in (
+        (
+            {"model": {"operator": "text", "dimension": 4}},
+            rf"^forward of 'text' .*add.*\(test_extending.py, line {line}\); it is called as forward\("
+            r"parameters: float32\[:, :\], relations: int64\[:\], .*\)",
+        ),
+        (
+            {"loss": {"function": "nothing"}, "model": {"dimension": 4}},
+            r"function of 'nothing'.*mismatch of return type: none vs float64; .*margin: float32.*-> float64",
+        ),
+    ):
+        with pytest.raises(KernelError, match=said) as raised:
+            daskgraph.train(edges, tmp_path / "m.zarr", config=keys)
+        assert "TypingError" in repr(raised.value.__cause__)
+        assert "\n" not in str(raised.value)
+        assert not (tmp_path / "m.zarr").exists()
 
 
 PROGRAM = """
