@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from daskgraph.api import (
         Answer,
+        Classification,
         Evaluation,
         Graph,
         Model,
         Plan,
+        classify,
         evaluate,
         import_edges,
         open_graph,
@@ -26,12 +28,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Answer",
+    "Classification",
     "Config",
     "DaskgraphError",
     "Evaluation",
     "Graph",
     "Model",
     "Plan",
+    "classify",
     "evaluate",
     "import_edges",
     "open_graph",

@@ -58,6 +58,18 @@ def _candidates(_: click.Context, parameter: click.Parameter, value: str) -> str
     raise click.BadParameter(f"{value!r} is neither 'all' nor a number of entities", param=parameter)
 
 
+def _fractions(_: click.Context, parameter: click.Parameter, value: str) -> list[float]:
+    try:
+        found = [float(part) for part in value.split(",")]
+    except ValueError:
+        found = []
+    if not found or not all(0 < fraction < 1 for fraction in found):
+        raise click.BadParameter(
+            f"{value!r} should be shares between 0 and 1, such as 0.1,0.5", param=parameter
+        )
+    return found
+
+
 def _columns(_: click.Context, __: click.Parameter, value: str | None) -> list[str] | None:
     return None if value is None else [name.strip() for name in value.split(",")]
 
@@ -378,6 +390,54 @@ def evaluate(
     if per_relation:
         columns = ("relation", *tables.figure_names(evaluation))
         tables.write_table(columns, tables.relation_rows(evaluation["per_relation"]))
+
+
+@main.command()
+@click.argument("model")
+@click.argument("labels")
+@click.option("--entity-type", metavar="TYPE", help="What the nodes are  [default: the only type].")
+@click.option(
+    "--fractions",
+    callback=_fractions,
+    default="0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9",
+    show_default=True,
+    help="Shares of the labelled nodes to train on.",
+)
+@click.option(
+    "--splits", type=click.IntRange(min=1), default=10, show_default=True, help="Random splits of each."
+)
+@click.option("--normalized", is_flag=True, help="Scale every vector to the length 1 first.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What splits depend on."
+)
+@output_options
+def classify(
+    model: str,
+    labels: str,
+    entity_type: str | None,
+    fractions: list[float],
+    splits: int,
+    normalized: bool,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Tell LABELS, a file of nodes and their labels, from MODEL's vectors: micro and macro F1."""
+    from daskgraph import api, tables
+
+    found = api.classify(
+        model,
+        labels,
+        entity_type=entity_type,
+        fractions=fractions,
+        splits=splits,
+        normalized=normalized,
+        seed=seed,
+    ).to_dict()
+    if as_json:
+        tables.write_json(found)
+        return
+    columns = ("trained on", "micro F1", "±", "macro F1", "±")
+    tables.write_table(columns, tables.classification_rows(found))
 
 
 @main.command()

@@ -838,3 +838,36 @@ class OtherProtocolError(UsageError):
 
     def __str__(self) -> str:
         return f"figures of {self.one} and of {self.other} can not be compared; evaluate both in one way"
+
+
+@dataclass(eq=False)
+class MissingPackageError(DaskgraphError):
+    """A package is missing that only some of what daskgraph does needs."""
+
+    what: str
+    """What was asked for."""
+    package: str
+    """What it needs."""
+    extra: str
+    """Which of daskgraph's extras brings it."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what} needs {self.package}, which is not installed: pip install 'daskgraph[{self.extra}]'"
+        )
+
+
+@dataclass(eq=False)
+class NothingLabelledError(DaskgraphError):
+    """Labels of nodes of which the graph has none."""
+
+    source: str
+    """Where they are from."""
+    kind: str
+    """The entity type that was asked for."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source}: none of its nodes is an entity of type {self.kind!r}; the first column should"
+            " hold the ids that the edges have"
+        )

@@ -55,6 +55,13 @@ def evaluation_rows(evaluation: Mapping[str, Any]) -> Iterator[Row]:
         yield name, shown(value), shown(_figures(seen).get(name))
 
 
+def classification_rows(classification: Mapping[str, Any]) -> Iterator[Row]:
+    """Return the rows of a classification: fraction, micro and macro F1, each with its spread."""
+    names = ("micro_f1", "micro_f1_spread", "macro_f1", "macro_f1_spread")
+    for fraction, scores in classification["fractions"].items():
+        yield fraction, *(f"{scores[name]:.4f}" for name in names)
+
+
 def relation_rows(evaluations: Mapping[str, Mapping[str, Any]]) -> Iterator[Row]:
     """Return the rows of evaluations by relation, the one with most edges first."""
     ordered = sorted(evaluations.items(), key=lambda item: -item[1].get("edges", 0))

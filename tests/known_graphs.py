@@ -57,3 +57,19 @@ def clans(count: int, users: int, items: int, newcomers: int) -> tuple[pd.DataFr
         for feature in (f"clan {clan}", "human", f"eyes {user % 3}")
     ]
     return pd.DataFrame(old, columns=columns), pd.DataFrame(new, columns=columns), pairs
+
+
+def communities(
+    count: int, size: int, degree: int, outside: float, seed: int = 0
+) -> tuple[pd.DataFrame, dict[str, list[str]]]:
+    """Communities of `size` nodes, each with `degree` edges, a share of them to anywhere; the label is the
+    community.
+    """
+    random = np.random.default_rng(seed)
+    head = np.repeat(np.arange(count * size), degree)
+    inside = head // size * size + random.integers(size, size=len(head))
+    anywhere = random.integers(count * size, size=len(head))
+    tail = np.where(random.random(len(head)) < outside, anywhere, inside)
+    kept = head != tail
+    edges = pd.DataFrame({"head": head[kept], "tail": tail[kept]}).map("n{}".format)
+    return edges, {f"n{node}": [f"{node // size}"] for node in range(count * size)}

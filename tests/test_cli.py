@@ -43,7 +43,7 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Mock:
     mock.info.return_value = {"kind": "graph", "entities": {"user": 2000}}
     mock.restore.return_value.configure_mock(path=Path("m.zarr"), epochs=3)
     mock.plan.return_value = PLAN
-    for name in ("train", "import_edges", "evaluate", "open_model", "info", "plan", "restore"):
+    for name in ("train", "import_edges", "evaluate", "classify", "open_model", "info", "plan", "restore"):
         monkeypatch.setattr(api, name, getattr(mock, name))
     return mock
 
@@ -404,3 +404,25 @@ def test_process__interrupted() -> None:
         child.send_signal(signal.SIGINT)
         _, stderr = child.communicate(timeout=30)
     assert (child.returncode, stderr) == (130, "Error: interrupted\n")
+
+
+def test_classify(mocked: Mock) -> None:
+    scores = {"micro_f1": 0.41, "micro_f1_spread": 0.01, "macro_f1": 0.27, "macro_f1_spread": 0.02}
+    mocked.classify.return_value.to_dict.return_value = {"fractions": {"0.5": scores}}
+    printed = rows(
+        run("classify", "m.zarr", "labels.tsv", "--fractions", "0.5", "--splits", "3", "--normalized")
+    )
+    assert printed[1] == ["0.5", "0.4100", "0.0100", "0.2700", "0.0200"]
+    mocked.classify.assert_called_once_with(
+        "m.zarr", "labels.tsv", entity_type=None, fractions=[0.5], splits=3, normalized=True, seed=0
+    )
+    assert json.loads(run("classify", "m.zarr", "labels.tsv", "--json").output) == {
+        "fractions": {"0.5": scores}
+    }
+
+
+@pytest.mark.parametrize("wrong", ["half", "0", "1", "0.5,", "-0.1"])
+def test_classify__wrong_fractions(mocked: Mock, wrong: str) -> None:
+    result = run("classify", "m.zarr", "labels.tsv", f"--fractions={wrong}")
+    assert result.exit_code == 2
+    assert "should be shares between 0 and 1" in result.stderr

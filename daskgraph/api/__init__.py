@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from daskgraph.api.classifying import classify_model
 from daskgraph.api.handles import Graph, Model, evaluate_model
 from daskgraph.api.plans import Nodes, plan_numbers, plan_source
 from daskgraph.api.restoring import restore_model
@@ -11,6 +12,7 @@ from daskgraph.api.training import Given, Init, given_keys, train_source
 from daskgraph.config import merge
 from daskgraph.errors import QuestionError
 from daskgraph.evaluation import Evaluation
+from daskgraph.evaluation.classification import FRACTIONS, SPLITS, Classification
 from daskgraph.events import Callback, ignore
 from daskgraph.ingest import import_edges as _import_edges
 from daskgraph.neighbors import Answer
@@ -19,10 +21,12 @@ from daskgraph.store import GraphStore, ModelStore, open_store
 
 __all__ = [
     "Answer",
+    "Classification",
     "Evaluation",
     "Graph",
     "Model",
     "Plan",
+    "classify",
     "evaluate",
     "import_edges",
     "info",
@@ -302,6 +306,75 @@ def evaluate(
         per_relation=per_relation,
         seed=seed,
         callback=callback,
+    )
+
+
+def classify(
+    model: Model | str | Path,
+    labels: Any,
+    *,
+    entity_type: str | None = None,
+    fractions: Sequence[float] = FRACTIONS,
+    splits: int = SPLITS,
+    normalized: bool = False,
+    seed: int = 0,
+) -> Classification:
+    """Tell how well labels of nodes can be told from their vectors, by a linear classifier.
+
+    scikit-learn's logistic regression, one label against the rest, is trained on a part of the nodes. Each of
+    the others is given as many labels as it has, those the classifiers are surest of (Perozzi et al., 2014).
+
+    Parameters
+    ----------
+    model
+        A model or its path.
+    labels
+        A file of two columns, node and label, a line for each label of a node (TSV, CSV, Parquet; plain,
+        .gz, .zst); a DataFrame of two columns, or a mapping from a node to its labels.
+    entity_type
+        What the nodes are; may be left out where there is but one type.
+    fractions
+        Shares of the labelled nodes to train on.
+    splits
+        How many random splits there are of each.
+    normalized
+        Whether vectors are first scaled to the length 1.
+    seed
+        What the splits depend on.
+
+    Returns
+    -------
+    Micro and macro F1 by fraction, as means over the splits.
+
+    Raises
+    ------
+    MissingPackageError
+        scikit-learn is not installed: the extra `classification` brings it.
+    SourceError, EdgeFileError, NothingLabelledError
+        The labels can not be used, or none of them is of a node of the graph.
+    UntrainedModelError
+        The model holds no vectors yet.
+
+    Examples
+    --------
+    >>> import tempfile, pandas, daskgraph
+    >>> edges = pandas.DataFrame({"head": list("abcdef"), "tail": list("bcaefd")})
+    >>> labels = {node: ["left" if node in "abc" else "right"] for node in "abcdef"}
+    >>> config = {"model": {"dimension": 8}, "training": {"epochs": 20}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model = daskgraph.train(edges, folder + "/small.model.zarr", config=config)
+    ...     found = daskgraph.classify(model, labels, fractions=[0.5], splits=3)
+    >>> found.nodes, found.labels, sorted(found.fractions)
+    (6, 2, ['0.5'])
+    """
+    return classify_model(
+        model if isinstance(model, Model) else open_model(model),
+        labels,
+        entity_type,
+        fractions,
+        splits=splits,
+        normalized=normalized,
+        seed=seed,
     )
 
 

@@ -137,11 +137,11 @@ class Model:
 
         Row i is the entity `names(entity_type)[i]`. The type may be left out where there is but one.
         """
-        return self.store.array(f"embeddings/{self._entity_type(entity_type)}")
+        return self.store.array(f"embeddings/{self.entity_type(entity_type)}")
 
     def names(self, entity_type: str | None = None) -> list[str]:
         """Return the ids of all entities of a type, in the order of their rows."""
-        return list(self.graph.store.names(self._entity_type(entity_type)))
+        return list(self.graph.store.names(self.entity_type(entity_type)))
 
     def relation(self, name: str) -> dict[str, Floats]:
         """Return the parameters of a relation by their names; empty for one that changes nothing."""
@@ -207,7 +207,8 @@ class Model:
             "config": self.store.config,
         }
 
-    def _entity_type(self, name: str | None) -> str:
+    def entity_type(self, name: str | None = None) -> str:
+        """Return the name of an entity type; None is the only one, where there is but one."""
         kinds = [kind.name for kind in self.store.schema.entity_types]
         if name is None and len(kinds) == 1:
             return kinds[0]

@@ -1,0 +1,48 @@
+"""From a model and a source of labels to vectors and their labels."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from daskgraph.api.handles import Model
+from daskgraph.errors import NothingLabelledError
+from daskgraph.evaluation.classification import Classification, Labels, classify
+from daskgraph.ingest.features import FeaturePairs, read_features
+from daskgraph.vectors import StoredVectors, gathered
+
+
+def classify_model(
+    model: Model, source: Any, entity_type: str | None, fractions: Sequence[float], **options: Any
+) -> Classification:
+    """Classify the nodes of a model; see `daskgraph.classify`."""
+    pairs = read_features(_listed(source))
+    kind = model.entity_type(entity_type)
+    row_of = _rows(model, kind, pairs)
+    known = row_of[pairs.entity] >= 0
+    if not known.any():
+        raise NothingLabelledError(pairs.source, kind)
+    rows, node = np.unique(row_of[pairs.entity[known]], return_inverse=True)
+    _, label = np.unique(pairs.feature[known], return_inverse=True)
+    vectors = gathered(StoredVectors(model.store), kind, rows)
+    unknown = int((row_of < 0).sum())
+    return classify(vectors, Labels(node, label), fractions=fractions, unknown=unknown, **options)
+
+
+def _listed(source: Any) -> Any:
+    """Return what a mapping to single labels is as one to lists of them."""
+    if not isinstance(source, Mapping):
+        return source
+    single = (str, int)
+    return {node: [own] if isinstance(own, single) else own for node, own in source.items()}
+
+
+def _rows(model: Model, kind: str, pairs: FeaturePairs) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the row of every labelled node, -1 of one that is not in the graph."""
+    places = {name: place for place, name in enumerate(pairs.entities.to_pylist())}
+    rows = np.full(len(places), -1, np.int64)
+    for row, name in enumerate(model.graph.store.names(kind)):
+        place = places.get(name)
+        if place is not None:
+            rows[place] = row
+    return rows
