@@ -28,7 +28,7 @@ from daskgraph.ingest.strings import (
 from daskgraph.ingest.tables import EdgeBlock
 
 SHOWN = 5
-"""Entities that are named where many have no features."""
+"""Entities that are named where many have no features, or are not in the graph."""
 
 _WIDTH = "two columns are expected, an entity and one of its features, without weights"
 _WORDS = {"head": "entity", "tail": "feature", "edges": "features"}
@@ -60,6 +60,8 @@ class NumberedFeatures:
     """The features' names in the order of their numbers, which is that of their bytes."""
     unknown: int
     """Entities of the source that are not in the graph."""
+    unknown_names: tuple[str, ...]
+    """The first of them."""
 
 
 def read_features(source: Any) -> FeaturePairs:
@@ -114,7 +116,9 @@ def number_features(entity_type: str, pairs: FeaturePairs, names: pa.Array) -> N
         raise MissingFeaturesError(entity_type, pairs.source, len(missing), len(names), tuple(shown))
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     lists = Features(offsets, keys % max(1, len(own)))
-    return NumberedFeatures(lists, own.take(arrow_indices(order)), int((rows < 0).sum()))
+    unknown = np.flatnonzero(rows < 0)
+    shown = pairs.entities.take(arrow_indices(unknown[:SHOWN])).to_pylist()
+    return NumberedFeatures(lists, own.take(arrow_indices(order)), len(unknown), tuple(shown))
 
 
 def _read(source: Any, name: str) -> Iterator[tuple[list[Strings], list[Strings]]]:

@@ -159,8 +159,8 @@ def _write_names(writer: GraphWriter, numbering: Numbering, labels: Labels | Non
     for entity_type, names in numbering.names.items():
         writer.write_names(entity_type, strings_of(names), sort_order(names))
         if entity_type in numbering.features:
-            lists, own, _ = vars(numbering.features[entity_type]).values()
-            writer.write_features(entity_type, lists, strings_of(own), sort_order(own))
+            own = numbering.features[entity_type]
+            writer.write_features(entity_type, own.lists, strings_of(own.names), sort_order(own.names))
         if labels is None:
             continue
         found, descriptions = labels.of(names)
@@ -226,7 +226,11 @@ def _notice_partitions(schema: GraphSchema, config: Config, callback: Callback) 
 def _notice_unknown_entities(numbering: Numbering, callback: Callback) -> None:
     for name, features in numbering.features.items():
         if features.unknown:
-            callback(Notice(f"{features.unknown:,} entities of type {name!r} have features and no edges"))
+            count = "1 entity" if features.unknown == 1 else f"{features.unknown:,} entities"
+            more = ", …" if features.unknown > len(features.unknown_names) else ""
+            shown = ", ".join(map(repr, features.unknown_names)) + more
+            text = f"features of {count} that no edge has are left out, of type {name!r}: {shown}"
+            callback(Notice(text))
 
 
 def _threads() -> int:

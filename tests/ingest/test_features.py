@@ -127,7 +127,16 @@ def test_features__are_part_of_the_fingerprint(tmp_path: Path) -> None:
 def test_features__of_unknown_entities_are_noticed(tmp_path: Path) -> None:
     events: list[Event] = []
     imported(tmp_path, in_file(tmp_path, "f.tsv"), events)
-    assert Notice("1 entities of type 'user' have features and no edges") in events
+    said = "features of 1 entity that no edge has are left out, of type 'user': '9'"
+    assert Notice(said) in events
+
+
+def test_features__the_first_of_many_unknown_entities_are_named(tmp_path: Path) -> None:
+    events: list[Event] = []
+    imported(tmp_path, mapping() | {f"n{i}": ["red"] for i in range(1234)}, events)
+    [text] = [event.text for event in events if isinstance(event, Notice) and "left out" in event.text]
+    assert text.startswith("features of 1,235 entities that no edge has")
+    assert text.endswith("'9', 'n0', 'n1', 'n2', 'n3', …")
 
 
 def test_features__an_entity_without_is_named(tmp_path: Path) -> None:
