@@ -25,7 +25,8 @@ a dict, a path or a `daskgraph.Config`. Later ones win. Every key has a default:
 
 - Unknown keys and impossible values are refused on one line, with the key's path and the nearest known name.
 - `-s` takes values as TOML writes them; a bare word is a string. Relations go by their number:
-  `-s relations.0.weight=2`.
+  `-s relations.0.weight=2`; where none are declared, those of a graph store are numbered as
+  `Graph.relations` names them.
 - Sizes are bytes or text such as `"4GiB"` or `"500MB"`; durations are seconds or text such as `"60s"`.
 - `daskgraph info STORE` shows the config that a store was made with.
 - A model that exists keeps its config, but for the keys given now. `[graph]`, `[entities]`, `[[relations]]`

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from daskgraph.api.sources import default_model_path, import_settings, is_graph_store, source_files
+from daskgraph.api.sources import default_model_path, import_settings, open_graph_store, source_files
 from daskgraph.config import Config, merge, merge_stored
 from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
 from daskgraph.graph import UNTYPED_ENTITY, UNTYPED_RELATION, EntityType, GraphSchema, RelationType
@@ -54,10 +54,8 @@ def plan_source(
 ) -> Plan:
     """Plan the training of a source that there is."""
     target = default_model_path(source) if path is None else Path(path)
-    if isinstance(source, GraphStore) or is_graph_store(source):
-        subject = _of_graph(source if isinstance(source, GraphStore) else GraphStore.open(source), given)
-    else:
-        subject = _of_files(source, merge({}, given), columns)
+    graph = open_graph_store(source)
+    subject = _of_files(source, merge({}, given), columns) if graph is None else _of_graph(graph, given)
     return _plan(subject, workers, target.absolute().parent)
 
 
@@ -87,7 +85,7 @@ def plan_numbers(
 
 
 def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
-    config = merge_stored(import_settings(graph), given, graph.path)
+    config = merge_stored(import_settings(graph, given), given, graph.path)
     own, edges = graph.schema.partitions, graph.splits["train"]
     asked = _asked(config)
     if asked is None or asked == own:

@@ -8,6 +8,7 @@ from typing import Any
 from daskgraph.config import Config, merge
 from daskgraph.errors import SourceError
 from daskgraph.events import Callback, Notice
+from daskgraph.graph import GraphSchema
 from daskgraph.ingest import SourceFiles, find_files, import_edges
 from daskgraph.store import GraphStore
 
@@ -42,6 +43,13 @@ def is_graph_store(source: Any) -> bool:
     return isinstance(source, str | Path) and (Path(source) / "zarr.json").is_file()
 
 
+def open_graph_store(source: Any) -> GraphStore | None:
+    """Open a source that is a graph store or its path; None for edges to import."""
+    if isinstance(source, GraphStore):
+        return source
+    return GraphStore.open(source) if is_graph_store(source) else None
+
+
 def open_source(
     source: Any,
     model: Path,
@@ -51,19 +59,15 @@ def open_source(
     features: Mapping[str, Any] | None,
     callback: Callback,
 ) -> GraphStore:
-    """Open a graph store, or import edges beside the model and open that.
+    """Import edges beside the model and open the graph.
 
-    A graph that was imported there before, from the very same files, serves again.
+    One that was imported there before, from the very same files, serves again.
 
     Raises
     ------
     SourceError
         There is another graph at the place of the import.
     """
-    if isinstance(source, GraphStore):
-        return source
-    if is_graph_store(source):
-        return GraphStore.open(source)
     files = source_files(source)
     place = graph_path_beside(model)
     if place.exists():
@@ -180,7 +184,21 @@ def _picked(table: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: table[key] for key in keys if key in table}
 
 
-def import_settings(graph: GraphStore) -> Mapping[str, Any]:
-    """Return the sections of the config that were fixed when a graph was imported."""
+def import_settings(graph: GraphStore, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the sections of the config that were fixed when a graph was imported, for keys to go over."""
     sections = ("graph", "entities", "relations")
-    return {section: graph.config[section] for section in sections if graph.config.get(section)}
+    settings = {section: graph.config[section] for section in sections if graph.config.get(section)}
+    return numbered_relations(settings, graph.schema, given)
+
+
+def numbered_relations(
+    settings: Mapping[str, Any], schema: GraphSchema, given: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Return settings in which relations can be changed by their number, if the keys given do that.
+
+    Where none were declared they are those that were found in the edges.
+    """
+    if settings.get("relations") or not isinstance(given.get("relations"), Mapping):
+        return settings
+    found = [{"name": kind.name, "head": kind.head, "tail": kind.tail} for kind in schema.relations]
+    return {**settings, "relations": found}

@@ -10,8 +10,9 @@ from daskgraph.api.sources import (
     default_model_path,
     holds_source,
     import_settings,
-    is_graph_store,
     name_of_source,
+    numbered_relations,
+    open_graph_store,
     open_source,
 )
 from daskgraph.beginning import begin, check, is_begun
@@ -80,13 +81,19 @@ def train_source(
             _check_init(init, target)
         store, graph = _open(source, target, given, columns, features)
         return store, _train(store, graph, callback, client)
-    checked = merge({}, given)
+    opened = open_graph_store(source)
+    checked = merge({}, given) if opened is None else _over(opened, given)
     if init is not None:
         ModelStore.open(init.path)
-    graph = open_source(source, target, checked, columns, labels, features, callback)
-    store = _create(target, merge_stored(import_settings(graph), given, graph.path), graph, init)
+    graph = opened or open_source(source, target, checked, columns, labels, features, callback)
+    store = _create(target, _over(graph, given), graph, init)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback, client)
+
+
+def _over(graph: GraphStore, given: Mapping[str, Any]) -> Config:
+    """Return the config of the keys given over what was fixed when a graph was imported."""
+    return merge_stored(import_settings(graph, given), given, graph.path)
 
 
 def _open(
@@ -98,15 +105,16 @@ def _open(
 ) -> tuple[ModelStore, GraphStore]:
     """Open a model to go on with, its config changed by what is given now."""
     store = ModelStore.open(target)
-    if isinstance(source, GraphStore) or is_graph_store(source):
-        graph = source if isinstance(source, GraphStore) else GraphStore.open(source)
+    graph = open_graph_store(source)
+    if graph is not None:
         store.check_graph(graph)
     else:
         graph = store.open_graph()
         if not holds_source(graph, source, columns, features):
             raise OtherGraphError(str(target), name_of_source(source))
-    stored = merge_stored(store.config, {}, store.path)
-    config = merge(store.config, given)
+    base = numbered_relations(store.config, store.schema, given)
+    stored = merge_stored(base, {}, store.path)
+    config = merge(base, given)
     check_fixed(stored, config)
     _check_patience(config, graph)
     if config != stored:
@@ -124,12 +132,22 @@ def check_fixed(stored: Config, config: Config) -> None:
     """
     for section in FIXED:
         before, after = stored.to_dict()[section], config.to_dict()[section]
-        if before == after:
-            continue
-        if section in ("graph", "model"):
-            key = next(key for key in after if before[key] != after[key])
-            raise FixedKeyError(f"{section}.{key}", before[key], after[key])
-        raise FixedKeyError(section, before, after)
+        if before != after:
+            raise FixedKeyError(*_first_difference(section, before, after))
+
+
+def _first_difference(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
+    """Return the path of the first key that differs, with its two values; lists by their lengths first."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        pairs = [(key, before.get(key), after.get(key)) for key in {**before, **after}]
+    elif isinstance(before, list) and isinstance(after, list):
+        if len(before) != len(after):
+            return f"the number of {path}", len(before), len(after)
+        pairs = [(str(number), *pair) for number, pair in enumerate(zip(before, after, strict=True))]
+    else:
+        return path, before, after
+    key, left, right = next(pair for pair in pairs if pair[1] != pair[2])
+    return _first_difference(f"{path}.{key}", left, right)
 
 
 def _check_featurized(config: Config, graph: GraphStore) -> None:

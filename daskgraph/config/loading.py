@@ -132,9 +132,11 @@ def _overlaid_items(base: list[Any] | tuple[Any, ...], given: Mapping[str, Any],
     items = list(base)
     for key, value in given.items():
         if not (key.isdecimal() and int(key) < len(items)):
-            allowed = (
-                f"has no such item; items are numbered 0 to {len(items) - 1}" if items else "is an empty list"
-            )
+            allowed = f"has no such item; items are numbered 0 to {len(items) - 1}"
+            if not items:
+                allowed = (
+                    f"is an empty list; declare [[{path}]] in a config, or set this in training a graph store"
+                )
             raise ConfigValueError(_joined(path, key), value, f"can not be set: {path} {allowed}")
         items[int(key)] = _overlaid(items[int(key)], value, _joined(path, key))
     return items

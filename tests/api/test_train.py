@@ -12,6 +12,7 @@ from known_graphs import clique_purity, cliques, rings
 import daskgraph
 from daskgraph.api.sources import default_model_path, graph_path_beside
 from daskgraph.errors import (
+    ConfigValueError,
     FixedKeyError,
     NotAStoreError,
     OtherGraphError,
@@ -142,6 +143,57 @@ def test_train__what_can_not_change_is_refused(
     with pytest.raises(FixedKeyError, match=key):
         daskgraph.train(rings(16), model.path, config=change)
     assert daskgraph.open_model(model.path).config == model.config
+
+
+TYPED: dict[str, Any] = {
+    "entities": {"entity": {}},
+    "relations": [{"name": name, "operator": "diagonal"} for name in ("next", "after_next", "opposite")],
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"relations": {"2": {"weight": 2.0}}}, r"^relations.2.weight can not change from 1.0 to 2.0 in"),
+        ({"relations": TYPED["relations"][:1]}, r"^the number of relations can not change from 3 to 1 in"),
+        (
+            {"entities": {"entity": {"dimension": 4}}},
+            r"^entities.entity.dimension can not change from None to 4",
+        ),
+    ],
+)
+def test_train__the_one_key_that_can_not_change_is_named(
+    change: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    daskgraph.train(rings(16), tmp_path / "m.zarr", config=SMALL | TYPED)
+    with pytest.raises(FixedKeyError, match=said):
+        daskgraph.train(rings(16), tmp_path / "m.zarr", config=change)
+
+
+@pytest.mark.parametrize("declared", [{}, TYPED], ids=["found", "declared"])
+def test_train__relations_of_a_graph_are_changed_by_number(declared: dict[str, Any], tmp_path: Path) -> None:
+    graph, target = tmp_path / "g.graph.zarr", tmp_path / "m.zarr"
+    daskgraph.import_edges(rings(16), graph, config=declared)
+    names = daskgraph.open_graph(graph).relations
+    change = {"relations": {"1": {"operator": "translation"}}}
+    assert daskgraph.plan(graph, config=SMALL | change).edges
+    config = daskgraph.train(graph, target, config=SMALL | change).config
+    assert [relation.name for relation in config.relations] == list(names)
+    others = TYPED["relations"][0]["operator"] if declared else None
+    assert [relation.operator for relation in config.relations] == [others, "translation", others]
+    assert daskgraph.train(graph, target, config=change).epochs == 2
+    with pytest.raises(FixedKeyError, match=r"^relations.1.operator .* from 'translation' to 'none'"):
+        daskgraph.train(graph, target, config={"relations": {"1": {"operator": "none"}}})
+    with pytest.raises(ConfigValueError, match=r"relations.3 .* numbered 0 to 2"):
+        daskgraph.train(graph, tmp_path / "n.zarr", config={"relations": {"3": {"operator": "none"}}})
+
+
+def test_train__relations_that_are_not_known_yet_have_no_number(tmp_path: Path) -> None:
+    with pytest.raises(ConfigValueError, match=r"declare \[\[relations\]\] in a config, or .* a graph store"):
+        daskgraph.train(rings(16), tmp_path / "m.zarr", config={"relations": {"0": {"weight": 2.0}}})
+    model = daskgraph.train(rings(16), tmp_path / "m.zarr", config=SMALL)
+    with pytest.raises(FixedKeyError, match=r"^relations.0.weight can not change from 1.0 to 2.0"):
+        daskgraph.train(rings(16), model.path, config={"relations": {"0": {"weight": 2.0}}})
 
 
 def test_train__other_partitions_name_the_remedy(tmp_path: Path) -> None:
