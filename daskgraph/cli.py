@@ -193,9 +193,10 @@ def _import_module(name: str) -> None:
 )
 @click.option(
     "--cluster",
-    metavar="local|ADDRESS|FILE.json",
-    help="Train on this machine, or on the Dask cluster at an address, or with that scheduler file.",
+    metavar="local|slurm|ADDRESS|FILE.json",
+    help="Train on this machine, in jobs of SLURM, or on the Dask cluster of an address or scheduler file.",
 )
+@click.option("--dry-run", is_flag=True, help="With SLURM: only print the script of its jobs.")
 @config_options
 @output_options
 def train(
@@ -206,6 +207,7 @@ def train(
     init: str | None,
     init_optimizer: bool,
     cluster: str | None,
+    dry_run: bool,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     as_json: bool,
@@ -219,8 +221,12 @@ def train(
 
     given = load(files, overrides=overrides)
     if cluster is not None:
-        where = {"kind": "local"} if cluster == "local" else {"kind": "address", "address": cluster}
+        named = cluster in ("local", "slurm")
+        where = {"kind": cluster} if named else {"kind": "address", "address": cluster}
         given["cluster"] = given.get("cluster", {}) | where
+    if dry_run:
+        click.echo(api.job_script(source, output, config=given), nl=False)
+        return
     with progress.show() as callback:
         model = api.train(
             source,
@@ -501,6 +507,20 @@ def restore(model: str, snapshot: str | None, as_json: bool) -> None:
         tables.write_json(found)
     else:
         tables.write_table(("restored", "value"), tables.flat_rows(found))
+
+
+@main.command()
+@click.argument("model")
+@output_options
+def cancel(model: str, as_json: bool) -> None:
+    """Cancel all jobs of SLURM that train MODEL, and let its driver stop."""
+    from daskgraph import api, tables
+
+    jobs = api.cancel(model)
+    if as_json:
+        tables.write_json({"jobs": jobs})
+    else:
+        tables.write_table(("cancelled", "value"), tables.flat_rows({"jobs": ", ".join(jobs) or "none"}))
 
 
 @main.command()

@@ -56,7 +56,7 @@ def memory_limit(config: Config) -> int:
 
 
 def worker_config(config: Config, threads: int) -> Config:
-    """Return the config of each worker: where several are to share this machine, with its part of it.
+    """Return the config of each worker: with its part of this machine, or what a job of SLURM has.
 
     Parameters
     ----------
@@ -66,12 +66,27 @@ def worker_config(config: Config, threads: int) -> Config:
         How many threads this machine has for all of them.
     """
     workers = config.cluster.workers
+    if config.cluster.kind == "slurm":
+        return _job_config(config)
     if config.cluster.kind != "local" or workers == 1:
         return config
     shared = {"threads": config.training.threads or max(1, threads // workers)}
     if config.training.memory == "auto":
         shared["memory"] = memory_limit(config) // workers
     return merge(config.to_dict(), {"training": shared})
+
+
+def _job_config(config: Config) -> Config:
+    """Return the config of a worker that has a job of SLURM to itself."""
+    lent = {"threads": config.training.threads or config.cluster.cores}
+    if config.training.memory == "auto":
+        lent["memory"] = job_memory(config)
+    return merge(config.to_dict(), {"training": lent})
+
+
+def job_memory(config: Config) -> int:
+    """Return the bytes of a job's memory that its worker may use: the rest is its nanny's and the files'."""
+    return config.cluster.memory_bytes * 9 // 10
 
 
 def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
@@ -117,7 +132,7 @@ def choose_partitions(config: Config, schema: GraphSchema, edges: int, threads: 
     The config is that of a worker, and the threads are its own.
     """
     sizes = sizes_of(Model(config, schema), edges, threads)
-    workers = config.cluster.workers if config.cluster.kind == "local" else 1
+    workers = config.cluster.started
     return choose(sizes, memory_limit(config), buffer=config.training.buffer, workers=workers)
 
 

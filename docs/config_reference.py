@@ -73,7 +73,12 @@ KINDS = {
 
 TITLES = {"entities": "[entities.NAME]", "relations": "[[relations]]"}
 
-QUANTITIES = {"_size": 'a size or `"auto"`', "_duration": "a duration"}
+QUANTITIES = {
+    "_bytes": "a size",
+    "_duration": "a duration",
+    "_size": 'a size or `"auto"`',
+    "_walltime": "a duration",
+}
 
 PLAIN = {bool: "`true` or `false`", int: "whole number", float: "number", str: "text"}
 
@@ -118,6 +123,8 @@ def _default(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
     return f'`"{value}"`' if isinstance(value, str) else f"`{value}`"
 
 
@@ -127,6 +134,8 @@ def _allowed(annotation: Any, metadata: list[Any]) -> str:
             return QUANTITIES[item.func.__name__]
     if get_origin(annotation) is Literal:
         return _choices(get_args(annotation))
+    if get_origin(annotation) is tuple:
+        return "list of text"
     if get_origin(annotation) in (Union, UnionType):
         parts = [part for part in get_args(annotation) if part is not type(None)]
         return " or ".join(_allowed(part, metadata) for part in parts)

@@ -12,6 +12,7 @@ from daskgraph.schedule import (
     Abort,
     Commit,
     Committed,
+    Dismiss,
     EndEpoch,
     EpochEnded,
     Event,
@@ -20,6 +21,7 @@ from daskgraph.schedule import (
     Instruction,
     Joined,
     Lease,
+    Leaving,
     Left,
     Progress,
     Schedule,
@@ -51,6 +53,8 @@ class Cluster:
     busy: "Counter[str]" = field(default_factory=Counter)
     epochs: list[Progress] = field(default_factory=list)
     alive: set[str] = field(default_factory=set)
+    leaving: set[str] = field(default_factory=set)
+    dismissed: set[str] = field(default_factory=set)
     running: dict[str, Train] = field(default_factory=dict)
     unfinished: dict[str, set[int]] = field(default_factory=dict)
     memory: dict[str, dict[int, int]] = field(default_factory=dict)
@@ -73,6 +77,10 @@ class Cluster:
         del self.unfinished[worker]
         self.tell(Left(worker))
 
+    def send_away(self, worker: str) -> None:
+        self.leaving.add(worker)
+        self.tell(Leaving(worker))
+
     def fail(self, worker: str) -> None:
         train = self.running.pop(worker)
         self.unfinished[worker], self.memory[worker] = set(), {}
@@ -83,6 +91,7 @@ class Cluster:
     def carry_out(self, instruction: Instruction) -> None:
         match instruction:
             case Train(worker, lease, ahead, _):
+                assert worker not in self.leaving, "a lease for one that has to go"
                 self._begin(worker, lease, ahead)
                 self.running[worker] = instruction
                 seconds = self.duration(instruction)
@@ -97,6 +106,12 @@ class Cluster:
                             self.memory[worker][partition] = self.versions[partition]
                     self.unfinished[worker] = set()
                 self._later(self.commit_seconds, worker or "", Committed(worker, self.commit_seconds))
+            case Dismiss(worker):
+                assert worker in self.leaving
+                assert not self.unfinished.pop(worker), "what it has trained is lost"
+                self.alive.discard(worker)
+                self.dismissed.add(worker)
+                self.tell(Left(worker, lost=False))
             case EndEpoch(progress):
                 self.epochs.append(progress)
                 self._later(0.0, "", EpochEnded())

@@ -146,6 +146,9 @@ def keys(section: type[BaseModel] = Config, prefix: str = "") -> Iterator[str]:
 APART = {
     # tests/executors/test_cluster.py
     *(f"cluster.{key}" for key in ("kind", "address", "workers", "patience")),
+    # tests/executors/test_slurm.py
+    *(f"cluster.{key}" for key in ("minimum", "cores", "memory", "walltime", "queue", "account", "elastic")),
+    *(f"cluster.{key}" for key in ("interface", "directives", "skip_directives", "prologue", "scratch")),
     "training.memory",
     "training.checkpoint",
     "evaluation.every",

@@ -48,7 +48,8 @@ def test_error_is_one_line_and_survives_pickling(error: type[errors.DaskgraphErr
 
 @pytest.mark.parametrize("error", ALL)
 def test_exit_status(error: type[errors.DaskgraphError]) -> None:
-    assert example(error).exit_status == (2 if issubclass(error, errors.UsageError) else 1)
+    ended = 143 if error is errors.TerminatedError else 1
+    assert example(error).exit_status == (2 if issubclass(error, errors.UsageError) else ended)
 
 
 def test_long_content_is_shortened() -> None:

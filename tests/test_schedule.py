@@ -13,6 +13,7 @@ from daskgraph.schedule import (
     Abort,
     Commit,
     Committed,
+    Dismiss,
     EndEpoch,
     EpochEnded,
     Event,
@@ -83,7 +84,7 @@ class Play:
             case EndEpoch(progress):
                 self.ended.append(progress)
                 return EpochEnded()
-            case Finish() | Abort():
+            case Finish() | Abort() | Dismiss():
                 raise AssertionError
 
 

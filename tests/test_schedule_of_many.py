@@ -1,5 +1,6 @@
 """The schedule with many workers: each partition with one of them, every bucket trained, whoever dies."""
 
+from collections import Counter
 from itertools import combinations
 
 import numpy as np
@@ -55,7 +56,7 @@ def test_many__every_bucket_once_an_epoch(
     st.integers(2, 12),
     st.integers(2, 4),
     st.lists(
-        st.tuples(st.integers(0, 12), st.sampled_from(["join", "kill", "fail"]), st.integers(0, 5)),
+        st.tuples(st.integers(0, 12), st.sampled_from(["join", "kill", "fail", "leave"]), st.integers(0, 5)),
         max_size=12,
     ),
     st.integers(0, 9),
@@ -75,8 +76,12 @@ def test_many__who_joins_or_dies_the_epoch_ends_whole(
             played.join(f"new{len(played.memory)}")
         elif what == "kill" and len(alive) > 1:
             played.kill(alive[number % len(alive)])
+        elif what == "leave" and len(alive) > 1:
+            played.send_away(alive[number % len(alive)])
         elif what == "fail" and played.running:
             played.fail(sorted(played.running)[number % len(played.running)])
+    if not played.alive - played.leaving:
+        played.join("last")
     played.run()
     if played.aborted is not None:
         assert played.aborted.reason in ("a division by zero", "the worker died")
@@ -98,6 +103,19 @@ def test_many__after_all_have_died_a_new_one_ends_it() -> None:
     played.run()
     assert played.finished
     assert set(played.trained) == every_bucket(6)
+
+
+def test_many__who_has_to_leave_hands_back_what_it_has_and_loses_nothing() -> None:
+    played = cluster(8, 2, checkpoint=1000.0)
+    for name in ("a", "b"):
+        played.join(name)
+    played.run(20)
+    played.send_away("a")
+    played.run()
+    assert played.dismissed == {"a"}
+    assert played.finished
+    # Nothing had to be trained twice.
+    assert played.trained == Counter(dict.fromkeys(every_bucket(8), 1))
 
 
 def test_many__a_lease_that_fails_three_times_stops_the_training() -> None:

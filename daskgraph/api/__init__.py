@@ -8,7 +8,7 @@ from daskgraph.api.classifying import classify_model
 from daskgraph.api.handles import Graph, Model, evaluate_model
 from daskgraph.api.plans import Nodes, plan_numbers, plan_source
 from daskgraph.api.restoring import restore_model
-from daskgraph.api.training import Given, Init, given_keys, train_source
+from daskgraph.api.training import Given, Init, given_keys, model_path, planned_config, train_source
 from daskgraph.config import merge
 from daskgraph.errors import QuestionError
 from daskgraph.evaluation import Evaluation
@@ -26,10 +26,12 @@ __all__ = [
     "Graph",
     "Model",
     "Plan",
+    "cancel",
     "classify",
     "evaluate",
     "import_edges",
     "info",
+    "job_script",
     "open_graph",
     "open_model",
     "plan",
@@ -186,6 +188,44 @@ def train(
         client=client,
     )
     return Model(store, {"model": str(store.path), **summary})
+
+
+def job_script(source: Any, path: str | Path | None = None, *, config: Given = None) -> str:
+    """Return the script of the jobs that a training on SLURM would submit; nothing is done.
+
+    Parameters
+    ----------
+    source, path, config
+        As of `train`.
+
+    Raises
+    ------
+    SlurmMissingError
+        dask-jobqueue is not installed.
+    """
+    from daskgraph.executors.slurm import Run
+    from daskgraph.executors.slurm import job_script as script_of
+
+    target = model_path(source.store if isinstance(source, Graph) else source, path)
+    return script_of(planned_config(target, given_keys(config)), Run.of(target))
+
+
+def cancel(model: Model | str | Path) -> list[str]:
+    """Cancel all jobs of SLURM that train a model; a driver that lives stops. Return the jobs' ids.
+
+    Parameters
+    ----------
+    model
+        A model or its path.
+
+    Raises
+    ------
+    SlurmMissingError, SlurmCommandError
+        SLURM is not there, or does not answer.
+    """
+    from daskgraph.executors.slurm import cancel as cancel_jobs
+
+    return cancel_jobs(model.path if isinstance(model, Model) else model)
 
 
 def _init(model: Model | str | Path | None, optimizer: bool) -> Init | None:

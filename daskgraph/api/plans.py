@@ -111,7 +111,7 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
     config = subject.config
     if workers is None:
         config = worker_config(config, available_threads(0))
-        workers = config.cluster.workers if config.cluster.kind == "local" else 1
+        workers = config.cluster.started
     training, threads = config.training, available_threads(config.training.threads)
     model = Model(config, subject.schema)
     sizes, limit = sizes_of(model, subject.edges, threads), memory_limit(config)

@@ -20,7 +20,7 @@ from daskgraph.config import Config, load, merge, merge_stored
 from daskgraph.errors import ConfigValueError, FixedKeyError, InitError, OtherGraphError
 from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
-from daskgraph.executors import train_anywhere
+from daskgraph.executors import check_place, train_anywhere
 from daskgraph.model import Model
 from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
@@ -75,7 +75,9 @@ def train_source(
 ) -> tuple[ModelStore, dict[str, Any]]:
     """Train a source into a model; the store and the summary of this call."""
     given = given_keys(config)
-    target = Path(path) if path is not None else default_model_path(source)
+    target = model_path(source, path)
+    if client is None:
+        check_place(planned_config(target, given), target)
     if target.exists():
         if init is not None:
             _check_init(init, target)
@@ -94,6 +96,17 @@ def train_source(
 def _over(graph: GraphStore, given: Mapping[str, Any]) -> Config:
     """Return the config of the keys given over what was fixed when a graph was imported."""
     return merge_stored(import_settings(graph, given), given, graph.path)
+
+
+def model_path(source: Any, path: str | Path | None) -> Path:
+    """Return where the model of a source is or will be."""
+    return Path(path) if path is not None else default_model_path(source)
+
+
+def planned_config(target: Path, given: dict[str, Any]) -> Config:
+    """Return where and for how long a training will run: its other sections may not fit each other yet."""
+    told = {section: given[section] for section in ("training", "cluster") if section in given}
+    return merge(ModelStore.open(target).config if target.exists() else {}, told)
 
 
 def _open(

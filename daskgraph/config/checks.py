@@ -9,6 +9,9 @@ from daskgraph.errors import ConfigValueError, UnknownTypeError, UnknownVariantE
 UNTYPED = "entity"
 """The one entity type of a graph whose config declares none."""
 
+SHORTEST_WALLTIME = 600.0
+"""Seconds of the shortest job: it starts, trains, and hands back its lease with minutes to spare."""
+
 # A type's name becomes a folder of the store.
 _TYPE_NAME = re.compile(r"\w[\w.-]*")
 
@@ -33,6 +36,7 @@ def check(config: Config) -> None:
     _check_candidates(config)
     _check_temperature(config)
     _check_patience(config)
+    _check_jobs(config)
 
 
 def _check_variants(config: Config) -> None:
@@ -108,6 +112,18 @@ def _check_patience(config: Config) -> None:
     if config.evaluation.patience and not config.evaluation.every:
         allowed = "counts evaluations, and there are none while evaluation.every is 0; set that too"
         raise ConfigValueError("evaluation.patience", config.evaluation.patience, allowed)
+
+
+def _check_jobs(config: Config) -> None:
+    cluster = config.cluster
+    if cluster.kind != "slurm":
+        return
+    if cluster.minimum > cluster.workers:
+        allowed = f"is more than cluster.workers, {cluster.workers}; training would never begin"
+        raise ConfigValueError("cluster.minimum", cluster.minimum, allowed)
+    if cluster.walltime_seconds < SHORTEST_WALLTIME:
+        allowed = "is too short to train between the start of a job and its end; give 10min or more"
+        raise ConfigValueError("cluster.walltime", cluster.walltime, allowed)
 
 
 def _relations(config: Config) -> Iterator[tuple[str, RelationConfig]]:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from daskgraph.config.quantities import parse_bytes, parse_seconds
+from daskgraph.config.quantities import parse_bytes, parse_seconds, parse_walltime
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1, lt=2**63)]
@@ -22,8 +22,19 @@ def _size(value: str | int) -> str | int:
     return value
 
 
+def _bytes(value: str | int) -> str | int:
+    if parse_bytes(value) == 0:
+        raise ValueError("should be more than nothing")
+    return value
+
+
 def _duration(value: str | float) -> str | float:
     parse_seconds(value)
+    return value
+
+
+def _walltime(value: str | float) -> str | float:
+    parse_walltime(value)
     return value
 
 
@@ -176,21 +187,60 @@ class EvaluationConfig(Section):
 
 
 class ClusterConfig(Section):
-    """Where training runs."""
+    """Where training runs. From `minimum` on, keys are for jobs of SLURM."""
 
-    kind: Literal["local", "address"] = "local"
-    """This machine, or the Dask cluster at `address`."""
+    kind: Literal["local", "slurm", "address"] = "local"
+    """This machine, jobs of SLURM, or the Dask cluster at `address`."""
     address: str = ""
     """Address or scheduler file of a running Dask cluster."""
     workers: Positive = 1
-    """Processes that train on this machine; 1: this one, without a cluster."""
+    """Processes that train on this machine (1: this one, without a cluster), or jobs of SLURM."""
     patience: Annotated[str | float, AfterValidator(_duration)] = "10min"
     """After so long without any progress a training on a cluster is given up."""
+    minimum: Positive = 1
+    """Training begins when so many workers have come; others may come later."""
+    cores: Positive = 4
+    """CPUs of a job, and threads that train in it."""
+    memory: Annotated[str | int, AfterValidator(_bytes)] = "8GiB"
+    """Memory of a job; training uses at most nine tenths of it."""
+    walltime: Annotated[str | float, AfterValidator(_walltime)] = "1h"
+    """How long a job may run, also as SLURM writes it ("2-00:00:00"); another one follows it."""
+    queue: str = ""
+    """SLURM's partition; empty: the site's default."""
+    account: str = ""
+    """Who pays; empty: the user's default."""
+    interface: str = ""
+    """Network interface of driver and workers, such as "ib0"; empty: the one that leads outside."""
+    directives: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Options of sbatch that every job has as well, such as "--constraint=skylake"."""
+    skip_directives: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Options of sbatch that the site refuses, such as "--mem": they are left out."""
+    prologue: Annotated[tuple[Name, ...], Field(strict=False)] = ()
+    """Lines of bash that every job begins with, such as "module load python"."""
+    scratch: Name = "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}"
+    """Folder on the node, as bash writes it, for files of a job that go with it."""
+    elastic: bool = False
+    """Whether jobs without work for five minutes are given back, down to `minimum`, until the next epoch."""
 
     @property
     def patience_seconds(self) -> float:
         """`patience` in seconds."""
         return parse_seconds(self.patience)
+
+    @property
+    def memory_bytes(self) -> int:
+        """`memory` in bytes."""
+        return parse_bytes(self.memory)
+
+    @property
+    def walltime_seconds(self) -> float:
+        """`walltime` in seconds."""
+        return parse_walltime(self.walltime)
+
+    @property
+    def started(self) -> int:
+        """Workers that a training starts itself; 1 where it finds them on a cluster that runs."""
+        return 1 if self.kind == "address" else self.workers
 
 
 class Config(Section):

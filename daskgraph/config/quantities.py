@@ -9,6 +9,7 @@ _BYTES = {"": 1, "b": 1} | {
     for suffix, base in (("", 1000), ("b", 1000), ("i", 1024), ("ib", 1024))
 }
 _SECONDS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_WALLTIME = re.compile(r"(?:(?P<d>\d+)-)?(?P<h>\d+):(?P<m>\d+):(?P<s>\d+)")
 _QUANTITY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([A-Za-z]*)\s*")
 
 
@@ -32,6 +33,20 @@ def parse_seconds(text: str | float) -> float:
     300.0
     """
     return _parse(text, _SECONDS, "a duration such as '60s', '5min' or '2h'")
+
+
+def parse_walltime(text: str | float) -> float:
+    """Return a duration, or one as SLURM writes it (HH:MM:SS or D-HH:MM:SS), in seconds.
+
+    Raises ValueError for anything else.
+
+    >>> parse_walltime("2-12:00:00") == parse_walltime("60h")
+    True
+    """
+    match = _WALLTIME.fullmatch(str(text).strip())
+    if match is None:
+        return _parse(text, _SECONDS, "a duration such as '90min', '12h' or '2-00:00:00'")
+    return sum(int(number or 0) * _SECONDS[unit] for unit, number in match.groupdict().items())
 
 
 def _parse(given: str | float, units: dict[str, float] | dict[str, int], allowed: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daskgraph.config import Config
@@ -41,11 +42,31 @@ def train_anywhere(
     from daskgraph.executors.cluster import Limits, train_on_cluster
 
     own = worker_config(model.config, available_threads(0)) if client is None else model.config
-    workers = cluster.workers if client is None and cluster.kind == "local" else 1
+    workers = cluster.started if client is None else 1
     buffer = shared_buffer(Model(own, graph.schema), graph.splits["train"], workers, callback)
     limits = Limits(buffer, cluster.patience_seconds, own.to_dict())
+    if client is None and cluster.kind == "slurm":
+        from daskgraph.executors.slurm import slurm_client
+
+        with slurm_client(model.config, store.path, callback) as (connected, crew):
+            limits.crew = crew
+            return train_on_cluster(connected, store, graph, model, limits, callback, evaluate)
     with _client(model.config, client) as connected:
         return train_on_cluster(connected, store, graph, model, limits, callback, evaluate)
+
+
+def check_place(config: Config, path: Path) -> None:
+    """Refuse, before anything is done for the model at a path, a place where it can not be trained.
+
+    Raises
+    ------
+    SlurmMissingError, SubmissionRefusedError, ConfigValueError
+        Jobs can not be submitted here, or SLURM would refuse them.
+    """
+    if config.cluster.kind == "slurm":
+        from daskgraph.executors.slurm import check
+
+        check(config, path)
 
 
 def shared_buffer(model: Model, edges: int, workers: int, callback: Callback) -> int:

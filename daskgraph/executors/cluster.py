@@ -9,9 +9,10 @@ from __future__ import annotations
 import time
 import traceback
 import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from daskgraph.errors import LeaseFailedError, NoProgressError
 from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
@@ -24,12 +25,14 @@ from daskgraph.schedule import (
     Abort,
     Commit,
     Committed,
+    Dismiss,
     EndEpoch,
     Event,
     Failed,
     Finish,
     Instruction,
     Joined,
+    Leaving,
     Left,
     Schedule,
     Train,
@@ -57,6 +60,15 @@ class _Known:
     name: str
     """Under which it stages; never used again."""
 
+    called: str = ""
+    """What the cluster calls it."""
+
+    leaving: bool = False
+    """Whether it has been told to hand back its lease."""
+
+    idle: float = 0.0
+    """Seconds that it has been without work."""
+
     future: Future = None
     train: Train | None = None
     commit: Commit | None = None
@@ -66,6 +78,22 @@ class _Known:
 
     figures: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)
     threads: int = 1
+
+
+class Crew(Protocol):
+    """Whoever brings workers to a training, and has to send some of them away again."""
+
+    def report(self) -> None:
+        """Tell what has happened; raise where there is no use in going on."""
+
+    def leaving(self, idle: Mapping[str, float], epoch: int) -> Collection[str]:
+        """Return the names of workers that are to hand back their leases; told for how long each is idle."""
+
+    def dismiss(self, worker: str) -> None:
+        """Send a worker away that has handed back its lease."""
+
+    def expects(self) -> bool:
+        """Tell whether workers are still to come."""
 
 
 @dataclass
@@ -80,6 +108,9 @@ class Limits:
 
     config: dict[str, Any]
     """The config that workers train by."""
+
+    crew: Crew | None = None
+    """Who brings the workers, where they do not come by themselves; it judges those that go, too."""
 
 
 def train_on_cluster(
@@ -165,6 +196,7 @@ class _Run:
             registered(),
         )
         self.workers: dict[str, _Known] = {}
+        self.dismissed: set[str] = set()
         self.left: list[tuple[float, float, int, int]] = []
         self.done: Queue[tuple[str, Future]] = Queue()
         self.looked = self.moved = time.perf_counter()
@@ -177,7 +209,7 @@ class _Run:
         address, security = self.client.scheduler_info()["address"], self.client.security
 
         async def bring() -> Any:
-            host = "127.0.0.1" if "127.0.0.1" in address else None
+            host = own_host(address)
             name = f"{SERVER}-{self.training.name}"
             worker = Worker(address, nthreads=1, name=name, security=security, host=host, dashboard=False)
             return await worker
@@ -220,13 +252,39 @@ class _Run:
             return
         self.looked = now
         found = self.client.scheduler_info(n_workers=-1)["workers"]
-        there = {address for address, info in found.items() if not str(info["name"]).startswith(SERVER)}
+        named = {address: str(info["name"]) for address, info in found.items()}
+        there = {address for address, name in named.items() if not name.startswith(SERVER)}
         for address in self.workers.keys() - there:
             self._lose(address)
-        for address in sorted(there - self.workers.keys()):
-            self.workers[address] = _Known(f"worker-{uuid.uuid4().hex[:8]}")
+        self._ask_crew(now)
+        for address in sorted(there - self.workers.keys() - self.dismissed):
+            self.workers[address] = _Known(f"worker-{uuid.uuid4().hex[:8]}", called=named[address])
             self.callback(Notice(f"worker {address} trains"))
             self._tell(Joined(address))
+
+    def _ask_crew(self, now: float) -> None:
+        """Hear which workers are to leave, and be patient while none can come."""
+        crew = self.limits.crew
+        if crew is None:
+            return
+        crew.report()
+        if not self.workers and crew.expects():
+            self.moved = now
+        for known in self.workers.values():
+            known.idle = 0.0 if known.future is not None else known.idle + LOOK
+        idle = {known.called: known.idle for known in self.workers.values()}
+        leaving = crew.leaving(idle, self.schedule.progress.epoch)
+        for address, known in list(self.workers.items()):
+            if known.called in leaving and not known.leaving:
+                known.leaving = True
+                self._tell(Leaving(address))
+
+    def _dismiss(self, crew: Crew, address: str) -> Event:
+        known = self.workers.pop(address)
+        self.left.append(known.figures)
+        self.dismissed.add(address)
+        crew.dismiss(known.called)
+        return Left(address, lost=False)
 
     def _lose(self, address: str) -> None:
         known = self.workers.pop(address)
@@ -237,7 +295,7 @@ class _Run:
         self.store.remove_staging(known.name)
         self.callback(Notice(f"worker {address} is gone; what it had not committed is trained again"))
         self.moved = time.perf_counter()
-        self._tell(Left(address))
+        self._tell(Left(address, lost=self.limits.crew is None))
 
     def _tell(self, event: Event) -> None:
         todo = self.schedule.handle(event, time.perf_counter())
@@ -260,6 +318,8 @@ class _Run:
                 known = self.workers[address]
                 known.commit, known.began = instruction, time.perf_counter()
                 self._submit(address, stage_lease, self.training.name)
+            case Dismiss(address) if self.limits.crew is not None:
+                return self._dismiss(self.limits.crew, address)
             case EndEpoch(progress):
                 return self.record.end_epoch(progress, lambda: StoredVectors(self.store))
             case Abort(lease, reason):
@@ -312,3 +372,15 @@ class _Run:
         if time.perf_counter() - self.moved > self.limits.patience:
             holders = {name: lease.partitions for name, lease in self.schedule.holders().items()}
             raise NoProgressError(self.limits.patience, holders)
+
+
+def own_host(address: str) -> str | None:
+    """Return the host of a scheduler if it is this machine, by the same address; else None.
+
+    Where a scheduler of ours listens, so does what we bring, and nowhere else.
+    """
+    import psutil
+
+    host = address.rpartition("://")[2].rpartition(":")[0]
+    own = {given.address for addresses in psutil.net_if_addrs().values() for given in addresses}
+    return host if host in own else None

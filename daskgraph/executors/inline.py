@@ -12,6 +12,7 @@ from daskgraph.schedule import (
     Abort,
     Commit,
     Committed,
+    Dismiss,
     EndEpoch,
     Event,
     Finish,
@@ -130,7 +131,7 @@ class _Run:
                 return self._commit(progress)
             case EndEpoch(progress):
                 return self.record.end_epoch(progress, lambda: self._vectors(progress))
-            case Finish() | Abort():
+            case Finish() | Abort() | Dismiss():
                 return None
 
     def _train(self, instruction: Train) -> Trained:

@@ -16,6 +16,7 @@ from daskgraph.schedule.messages import (
     Abort,
     Commit,
     Committed,
+    Dismiss,
     EndEpoch,
     EpochEnded,
     Event,
@@ -23,6 +24,7 @@ from daskgraph.schedule.messages import (
     Finish,
     Instruction,
     Joined,
+    Leaving,
     Left,
     Stopping,
     Train,
@@ -61,6 +63,9 @@ class _Worker:
 
     busy: bool = False
     """Whether it is carrying out an instruction."""
+
+    leaving: bool = False
+    """Whether it is to hand back what it has."""
 
     @property
     def owned(self) -> set[int]:
@@ -133,6 +138,9 @@ class Schedule:
                     self._last_held = ()
             case Left(name, lost):
                 return self._left_by(name, "the worker died" if lost else "", now)
+            case Leaving(name):
+                if name in self._workers:
+                    self._workers[name].leaving = True
             case Failed(name, lease, reason):
                 return self._failed(name, lease, reason, now)
             case Trained(name, lease, work):
@@ -188,7 +196,7 @@ class Schedule:
             return []
         found = self._left_by(name, reason, now)
         if not any(isinstance(instruction, Abort) for instruction in found):
-            self._workers[name] = _Worker(committed=now)
+            self._workers[name] = _Worker(committed=now, leaving=worker.leaving)
             found += self._assign(now)
         return found
 
@@ -240,6 +248,9 @@ class Schedule:
         if worker.changed and late and not (alone and self.progress.after(worker.work).buckets.all()):
             worker.busy = True
             return Commit(name, self.progress.after(worker.work))
+        if worker.leaving:
+            worker.busy = True
+            return Commit(name, self.progress.after(worker.work)) if worker.changed else Dismiss(name)
         if worker.lease is None:
             worker.lease, worker.ahead = worker.ahead or self._plan(worker), None
         if worker.lease is None:

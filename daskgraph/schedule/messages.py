@@ -22,6 +22,13 @@ class Left:
 
 
 @dataclass(frozen=True)
+class Leaving:
+    """A worker will soon have to go: it gets no lease any more, and what it has trained is committed."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """A worker could not train its lease; what it had not committed is void."""
 
@@ -64,7 +71,7 @@ class Stopping:
     """Whoever executes the schedule is about to stop."""
 
 
-Event = Joined | Left | Failed | Trained | Committed | EpochEnded | Stopping
+Event = Joined | Left | Leaving | Failed | Trained | Committed | EpochEnded | Stopping
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,13 @@ class Commit:
 
 
 @dataclass(frozen=True)
+class Dismiss:
+    """Let a worker go that was to leave: it holds nothing any more."""
+
+    worker: str
+
+
+@dataclass(frozen=True)
 class EndEpoch:
     """Every edge of an epoch is trained."""
 
@@ -108,4 +122,4 @@ class Abort:
     reason: str
 
 
-Instruction = Train | Commit | EndEpoch | Finish | Abort
+Instruction = Train | Commit | Dismiss | EndEpoch | Finish | Abort

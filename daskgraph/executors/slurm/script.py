@@ -1,0 +1,112 @@
+"""The script of a job, as dask-jobqueue writes it: one worker, with all that the job is lent."""
+
+from __future__ import annotations
+
+import math
+import shlex
+import sys
+from pathlib import Path
+
+from daskgraph.config import Config
+from daskgraph.errors import SlurmMissingError
+from daskgraph.executors.slurm.run import Run
+from daskgraph.sizes import job_memory
+
+ANYWHERE = "tls://DRIVER:PORT"
+"""Stands for the driver's address in a script that is only looked at."""
+
+DEATH_TIMEOUT = 120
+"""Seconds that a job waits for its driver; imports from a shared file system are slow when many begin."""
+
+OWN = tuple(
+    f"export DASK_DISTRIBUTED__WORKER__MEMORY__{limit}=False" for limit in ("TARGET", "SPILL", "PAUSE")
+)
+"""Dask knows nothing of our arrays' memory: it must neither spill nor pause for it."""
+
+
+def job_script(config: Config, run: Run, address: str = ANYWHERE) -> str:
+    """Return the script of every job of a run.
+
+    Parameters
+    ----------
+    config
+        Its `[cluster]` says what a job is lent.
+    run
+        Names job and files.
+    address
+        Where the driver listens.
+
+    Raises
+    ------
+    SlurmMissingError
+        dask-jobqueue is not installed.
+    """
+    try:
+        from dask_jobqueue.slurm import SLURMJob
+    except ImportError:
+        raise SlurmMissingError("dask-jobqueue", "pip install 'daskgraph[slurm]'") from None
+    cluster = config.cluster
+    # Every argument is given: what it leaves out is taken from files that a site or user may have.
+    job = SLURMJob(
+        scheduler=address,
+        # All jobs share a script, and every worker is known by its job's number.
+        name="$SLURM_JOB_ID",
+        job_name=run.name,
+        queue=cluster.queue or None,
+        account=cluster.account or None,
+        walltime=walltime_text(cluster.walltime_seconds),
+        cores=1,
+        processes=1,
+        job_cpu=cluster.cores,
+        memory=f"{job_memory(config)}B",
+        job_mem=f"{math.ceil(cluster.memory_bytes / 2**20)}M",
+        job_extra_directives=[*_directives(run), *cluster.directives],
+        job_directives_skip=[f"#SBATCH {option}" for option in ("-e", "-o", *cluster.skip_directives)],
+        job_script_prologue=[*cluster.prologue, *_scratch(cluster.scratch, run.name), *OWN],
+        log_directory=".",
+        local_directory='"$DASKGRAPH_SCRATCH"',
+        interface=cluster.interface or None,
+        death_timeout=DEATH_TIMEOUT,
+        nanny=True,
+        protocol="tls://",
+        python=shlex.quote(sys.executable),
+        shebang="#!/usr/bin/env bash",
+        worker_command="distributed.cli.dask_worker",
+        worker_extra_args=["--no-dashboard", *_certificate(run.certificate)],
+    )
+    return str(job.job_script())
+
+
+def walltime_text(seconds: float) -> str:
+    """Return a walltime as SLURM reads it, in whole minutes, which is all that it counts.
+
+    >>> walltime_text(2 * 86400 + 90)
+    '2-00:02:00'
+    """
+    minutes = math.ceil(seconds / 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    return f"{days}-{hours:02}:{minutes:02}:00" if days else f"{hours:02}:{minutes:02}:00"
+
+
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """Return where certificate and key of a run are."""
+    return folder / "certificate.pem", folder / "key.pem"
+
+
+def _directives(run: Run) -> list[str]:
+    # SLURM would start a lost job again under its old name, while another one has taken its place.
+    log = str(run.log("%j")).replace('"', '\\"')
+    return ["--no-requeue", f'-o "{log}"']
+
+
+def _scratch(folder: str, name: str) -> list[str]:
+    return [
+        f'DASKGRAPH_SCRATCH="{folder}/{name}-$SLURM_JOB_ID"',
+        'mkdir -p -m 700 "$DASKGRAPH_SCRATCH" || exit 1',
+        "trap 'rm -rf \"$DASKGRAPH_SCRATCH\"' EXIT",
+    ]
+
+
+def _certificate(folder: Path) -> list[str]:
+    certificate, key = (shlex.quote(str(path)) for path in certificate_files(folder))
+    return ["--tls-ca-file", certificate, "--tls-cert", certificate, "--tls-key", key]

@@ -1,0 +1,172 @@
+"""A Dask scheduler in this process, workers in jobs of SLURM, and a client; all end together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daskgraph.config import Config
+from daskgraph.errors import ConfigValueError, SlurmCommandError
+from daskgraph.events import Callback, Notice
+from daskgraph.executors.slurm import commands
+from daskgraph.executors.slurm.crew import Crew
+from daskgraph.executors.slurm.ending import last_will, stopped_by_signals
+from daskgraph.executors.slurm.run import Run
+from daskgraph.executors.slurm.script import certificate_files, job_script
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.security import Security
+
+LOOPBACK = "127.0.0.1"
+
+
+def check(config: Config, model: str | Path) -> None:
+    """Refuse, before anything is done, what SLURM would refuse when jobs are submitted.
+
+    Raises
+    ------
+    SlurmMissingError
+        A program or package is missing.
+    SubmissionRefusedError
+        SLURM would not take such a job; the error has its own line.
+    ConfigValueError
+        The interface does not exist here.
+    """
+    script = job_script(config, Run.of(model))
+    _check_interface(config.cluster.interface)
+    commands.check_submission(script)
+
+
+def cancel(model: str | Path) -> list[str]:
+    """Cancel the jobs of all runs of a model, and let a driver that lives stop; return the jobs' ids."""
+    run = Run.of(model)
+    if run.folder.is_dir():
+        run.cancelled.touch()
+    jobs = sorted(commands.queue(run.family))
+    commands.cancel(jobs)
+    return jobs
+
+
+@contextmanager
+def slurm_client(config: Config, model: Path, callback: Callback) -> Iterator[tuple[Client, Crew]]:
+    """Begin a run: give a client whose workers are jobs, and the crew that keeps their number.
+
+    Parameters
+    ----------
+    config
+        Its `[cluster]` says what is asked of SLURM.
+    model
+        The model store; its lock is held, so that no other run of it lives.
+    callback
+        Told what happens.
+
+    Raises
+    ------
+    JobsFailedError
+        Jobs end by themselves as soon as they begin.
+    TerminatedError
+        This process was told to end; its jobs are cancelled.
+    """
+    run = Run.of(model, uuid.uuid4().hex[:4])
+    run.prepare()
+    _cancel_former(run, callback)
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, run.certificate, ignore_errors=True)
+        stack.enter_context(last_will(run.name))
+        stack.enter_context(stopped_by_signals(lambda: _cancel_soon(run)))
+        security = make_certificate(run.certificate)
+        cluster = stack.enter_context(_scheduler(config.cluster.interface, security))
+        client = stack.enter_context(_client(cluster))
+        run.script.write_text(job_script(config, run, cluster.scheduler_address), encoding="utf-8")
+        callback(Notice(f"jobs are called {run.name}, their logs are in {run.logs}"))
+        callback(Notice(dashboard_hint(cluster.scheduler_info["services"]["dashboard"])))
+        crew = stack.enter_context(Crew(config, run, lambda: connected(cluster.scheduler), callback))
+        crew.wait()
+        yield client, crew
+
+
+def make_certificate(folder: Path) -> Security:
+    """Write a certificate and its key that open the connections of one run, for this user alone."""
+    from distributed.security import Security
+
+    made = Security.temporary()
+    certificate, key = certificate_files(folder)
+    for path, text in ((certificate, made.tls_client_cert), (key, made.tls_client_key)):
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(text)
+    paths = {"cert": str(certificate), "key": str(key)}
+    roles = ("client", "scheduler", "worker")
+    files = {f"tls_{role}_{part}": path for role in roles for part, path in paths.items()}
+    return Security(require_encryption=True, tls_ca_file=paths["cert"], **files)
+
+
+def dashboard_hint(port: int) -> str:
+    """Return how to see Dask's dashboard from elsewhere; it is open to this machine alone."""
+    host = socket.gethostname()
+    return f"dashboard: ssh -N -L 8787:{LOOPBACK}:{port} {host}, then http://localhost:8787"
+
+
+def connected(scheduler: Any) -> set[str]:
+    """Return the names of a scheduler's workers."""
+    return {str(worker.name) for worker in list(scheduler.workers.values()) if str(worker.name).isdigit()}
+
+
+@contextmanager
+def _scheduler(interface: str, security: Security) -> Iterator[Any]:
+    from distributed import Scheduler, SpecCluster
+
+    options = {
+        "protocol": "tls://",
+        "security": security,
+        "interface": interface or None,
+        "dashboard_address": f"{LOOPBACK}:0",
+    }
+    spec = {"cls": Scheduler, "options": options}
+    with SpecCluster(scheduler=spec, workers={}, security=security, silence_logs="error") as cluster:
+        yield cluster
+
+
+@contextmanager
+def _client(cluster: Any) -> Iterator[Client]:
+    from distributed import Client
+
+    with Client(cluster) as client:
+        yield client
+
+
+def _check_interface(name: str) -> None:
+    import psutil
+
+    known = psutil.net_if_addrs()
+    if name and name not in known:
+        allowed = f"is no interface of {socket.gethostname()}; it has {', '.join(sorted(known))}"
+        raise ConfigValueError("cluster.interface", name, allowed)
+
+
+def _cancel_former(run: Run, callback: Callback) -> None:
+    """Cancel what a run that was killed with its whole machine has left."""
+    with suppress(SlurmCommandError):
+        left = commands.queue(run.family)
+        if left:
+            callback(Notice(f"jobs that a former run has left are cancelled: {', '.join(sorted(left))}"))
+            commands.cancel(left)
+
+
+def _cancel_soon(run: Run) -> None:
+    # Not waited for: signals come while anything else is being done.
+    subprocess.Popen(
+        ["scancel", f"--user={os.getuid()}", f"--name={run.name}"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=commands.outside(os.environ),
+    )
