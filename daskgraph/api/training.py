@@ -105,7 +105,7 @@ def model_path(source: Any, path: str | Path | None) -> Path:
 
 def planned_config(target: Path, given: dict[str, Any]) -> Config:
     """Return where and for how long a training will run: its other sections may not fit each other yet."""
-    told = {section: given[section] for section in ("training", "cluster") if section in given}
+    told = {name: section for name, section in given.items() if name in ("training", "cluster")}
     return merge(ModelStore.open(target).config if target.exists() else {}, told)
 
 
