@@ -101,6 +101,16 @@ def _features(_: click.Context, parameter: click.Parameter, values: tuple[str, .
     return found or None
 
 
+def _refuse_split(_: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        option = f"--{parameter.name}"
+        first = f"daskgraph import SOURCE -o GRAPH.zarr {option} {value}"
+        raise click.UsageError(
+            f"train takes no {option}: import the edges first ({first}) and train the graph, "
+            "or train a folder of train, valid and test files."
+        )
+
+
 def _together(*decorators: Callable[[Command], Command]) -> Callable[[Command], Command]:
     def decorate(function: Command) -> Command:
         for decorator in reversed(decorators):
@@ -184,6 +194,8 @@ def _import_module(name: str) -> None:
 )
 @click.option("--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight.")
 @features_option
+@click.option("--valid", hidden=True, expose_value=False, callback=_refuse_split)
+@click.option("--test", hidden=True, expose_value=False, callback=_refuse_split)
 @click.option("--init", metavar="OTHER.zarr", help="Begin a new model with another one's vectors, by name.")
 @click.option(
     "--init-optimizer/--no-init-optimizer",
@@ -482,12 +494,16 @@ def predict(
 @click.option(
     "-o", "--output", metavar="OUT", required=True, help="A .tsv, .parquet, .npz or .kv file to write."
 )
-@debug_option
-def export(model: str, output: str) -> None:
+@output_options
+def export(model: str, output: str, as_json: bool) -> None:
     """Write MODEL's vectors, with their names, to a file; .kv is gensim's KeyedVectors text."""
-    from daskgraph import api
+    from daskgraph import api, tables
 
-    api.open_model(model).export(output)
+    written = api.open_model(model).export(output)
+    if as_json:
+        tables.write_json(written)
+    else:
+        tables.write_table(("export", "value"), tables.flat_rows(written))
 
 
 @main.command()

@@ -796,6 +796,21 @@ class UnknownRelationError(DaskgraphError, KeyError):
 
 
 @dataclass(eq=False)
+class UnknownEntityTypeError(DaskgraphError, KeyError):
+    """An entity type that the graph does not hold, or none where there are several."""
+
+    name: str | None
+    """The type as given."""
+    known: tuple[str, ...] = ()
+    """Types there are."""
+
+    def __str__(self) -> str:
+        if self.name is None:
+            return f"there are several entity types: {', '.join(self.known)}; name one"
+        return f"there is no entity type {self.name!r}; {suggestion(self.name, self.known)}"
+
+
+@dataclass(eq=False)
 class UnknownSplitError(DaskgraphError, KeyError):
     """A split that the graph does not hold."""
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from daskgraph.errors import UnknownEntityTypeError, UnknownRelationError
+
 Ids = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 
@@ -104,11 +106,15 @@ class GraphSchema:
         return {relation.name: index for index, relation in enumerate(self.relations)}
 
     def entity_type(self, name: str) -> EntityType:
-        """Return the entity type of that name; KeyError if there is none."""
+        """Return the entity type of that name. Raises UnknownEntityTypeError."""
+        if name not in self._types:
+            raise UnknownEntityTypeError(name, tuple(self._types))
         return self._types[name]
 
     def relation_index(self, name: str) -> int:
-        """Return the index of the relation of that name; KeyError if there is none."""
+        """Return the index of the relation of that name. Raises UnknownRelationError."""
+        if name not in self._relation_indices:
+            raise UnknownRelationError(name, tuple(self._relation_indices))
         return self._relation_indices[name]
 
     def parts(self, name: str) -> int:

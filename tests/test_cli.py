@@ -102,6 +102,15 @@ def test_train__init(mocked: Mock) -> None:
     assert mocked.mock_calls == [call.train("a", None, config={}, **given)]
 
 
+@pytest.mark.parametrize("option", ["--valid", "--test"])
+def test_train__other_splits_are_imported(mocked: Mock, option: str) -> None:
+    result = run("train", "a", option, "b.tsv")
+    assert result.exit_code == 2
+    assert f"daskgraph import SOURCE -o GRAPH.zarr {option} b.tsv" in result.stderr
+    assert option not in run("train", "--help").stdout
+    assert not mocked.mock_calls
+
+
 def test_import(mocked: Mock) -> None:
     result = run(
         "import", "a.tsv", "b.tsv", "-o", "g.zarr", "--columns", "h, r,t", "--test", "t.tsv", "--labels", "l"
@@ -262,8 +271,12 @@ def test_predict(mocked: Mock, option: str, side: str) -> None:
 
 
 def test_export(mocked: Mock) -> None:
-    assert rows(run("export", "m.zarr", "-o", "out.tsv")) == []
+    written = {"file": "out.tsv", "entities": {"user": 2000}, "bytes": 90}
+    mocked.open_model.return_value.export.return_value = written
+    printed = [["export", "value"], ["file", "out.tsv"], ["entities.user", "2,000"], ["bytes", "90"]]
+    assert rows(run("export", "m.zarr", "-o", "out.tsv")) == printed
     assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().export("out.tsv")]
+    assert json.loads(run("export", "m.zarr", "-o", "out.tsv", "--json").stdout) == written
 
 
 def test_info(mocked: Mock) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.config import Config, merge_stored
-from daskgraph.errors import DamagedStoreError
+from daskgraph.errors import DamagedStoreError, UnknownEntityTypeError
 from daskgraph.evaluation import Evaluation, evaluate
 from daskgraph.events import Callback, ignore
 from daskgraph.export import export
@@ -63,9 +63,7 @@ class Graph:
             "path": str(self.path),
             "fingerprint": self.store.fingerprint,
             "entities": self.entities,
-            "features": {
-                kind.name: kind.features for kind in self.store.schema.entity_types if kind.featurized
-            },
+            "features": _features(self.store),
             "relations": len(self.relations),
             "edges": self.edges,
             "weighted": self.store.schema.weighted,
@@ -136,6 +134,11 @@ class Model:
         """Return the vectors of an entity type as a lazy Zarr array, (entities, dimension) float32.
 
         Row i is the entity `names(entity_type)[i]`. The type may be left out where there is but one.
+
+        Raises
+        ------
+        UnknownEntityTypeError
+            There is no such type, or there are several and none is named.
         """
         return self.store.array(f"embeddings/{self.entity_type(entity_type)}")
 
@@ -183,9 +186,15 @@ class Model:
         """Rank the edges of a split; options as of `daskgraph.evaluate`."""
         return evaluate_model(self, split, **options)
 
-    def export(self, path: str | Path) -> None:
-        """Write the vectors with their names to a .tsv, .parquet, .npz or .kv file."""
+    def export(self, path: str | Path) -> dict[str, Any]:
+        """Write the vectors with their names to a .tsv, .parquet, .npz or .kv file; return what was written.
+
+        Returns
+        -------
+        `file`, rows by entity type (`entities`), and `bytes`.
+        """
         export(self.store, self.graph.store, path)
+        return {"file": str(path), "entities": self.graph.entities, "bytes": Path(path).stat().st_size}
 
     def info(self) -> dict[str, Any]:
         """Return all that there is to know about it, as plain data."""
@@ -195,6 +204,7 @@ class Model:
             "path": str(self.path),
             "graph": str(self.store.graph_path),
             "entities": {kind.name: kind.count for kind in self.store.schema.entity_types},
+            "features": _features(self.store),
             "relations": len(self.store.schema.relations),
             "dimension": {
                 kind.name: ModelDescription(self.config, self.store.schema).dimension(kind.name)
@@ -209,13 +219,17 @@ class Model:
 
     def entity_type(self, name: str | None = None) -> str:
         """Return the name of an entity type; None is the only one, where there is but one."""
-        kinds = [kind.name for kind in self.store.schema.entity_types]
-        if name is None and len(kinds) == 1:
-            return kinds[0]
-        if name not in kinds:
-            given = "name one" if name is None else f"{name!r} is none of them"
-            raise KeyError(f"entity types are {', '.join(kinds)}; {given}")
-        return str(name)
+        if name is not None:
+            return self.store.schema.entity_type(name).name
+        kinds = tuple(kind.name for kind in self.store.schema.entity_types)
+        if len(kinds) > 1:
+            raise UnknownEntityTypeError(None, kinds)
+        return kinds[0]
+
+
+def _features(store: GraphStore | ModelStore) -> dict[str, int]:
+    """Return how many features each featurised type has."""
+    return {kind.name: kind.features for kind in store.schema.entity_types if kind.featurized}
 
 
 def _outline(store: ModelStore, name: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse
 from known_graphs import clique_purity, cliques, rings
@@ -19,6 +20,7 @@ from daskgraph.errors import (
     SourceError,
     StoreLockedError,
     UnknownEntityError,
+    UnknownEntityTypeError,
     UnknownRelationError,
     UnknownVariantError,
 )
@@ -287,8 +289,27 @@ def test_model__unknown_names(model: daskgraph.Model) -> None:
         model["n99"]
     with pytest.raises(UnknownRelationError):
         model.predict(head="n1", relation="nxt")
-    with pytest.raises(KeyError, match="entity types are entity"):
+    with pytest.raises(UnknownRelationError, match="did you mean 'next'"):
+        model.relation("nxt")
+    with pytest.raises(UnknownEntityTypeError, match="no entity type 'film'; known are: entity"):
         model.embeddings("film")
+
+
+def test_model__of_several_types(tmp_path: Path) -> None:
+    edges = pd.DataFrame({"head": ["a", "b"], "tail": ["x", "y"]})
+    types: dict[str, Any] = {
+        "entities": {"user": {"featurized": True}, "item": {}},
+        "relations": [{"name": "likes", "head": "user", "tail": "item"}],
+    }
+    features = {"user": {"a": ["red"], "b": ["red", "tall", "old"]}}
+    model = daskgraph.train(edges, tmp_path / "m.zarr", config=SMALL | types, features=features)
+    with pytest.raises(UnknownEntityTypeError, match="several entity types: user, item; name one"):
+        model.embeddings()
+    assert model.embeddings("item").shape == (2, 8)
+    assert model.info()["features"] == {"user": 3}
+    written = model.export(tmp_path / "out.tsv")
+    assert written["entities"] == {"user": 2, "item": 2}
+    assert written["bytes"] == (tmp_path / "out.tsv").stat().st_size
 
 
 def test_open__not_a_store(tmp_path: Path) -> None:
