@@ -21,8 +21,11 @@ UNTYPED_ENTITY = "entity"
 UNTYPED_RELATION = "edge"
 """The relation of a graph without relations."""
 
-SMALLEST_EDGE_CHUNK, GREATEST_EDGE_CHUNK = 1 << 16, 1 << 20
-"""Edges that are stored together; between them such that a column has at most some 4096 chunks."""
+SMALLEST_EDGE_CHUNK, USUAL_EDGE_CHUNK, GREATEST_EDGE_CHUNK = 1 << 13, 1 << 18, 1 << 20
+"""Edges that are stored together: the greatest only where a column had too many chunks else."""
+
+MOST_EDGE_CHUNKS = 1 << 12
+"""Chunks of a column, but where they are as great as they may be."""
 
 
 @dataclass(frozen=True)
@@ -171,9 +174,11 @@ def partition_size(count: int, parts: int, imbalance: float = 0.01) -> int:
     return size
 
 
-def edge_chunk(count: int) -> int:
-    """Return how many of a split's edges are stored together: a power of two."""
-    chunk = SMALLEST_EDGE_CHUNK
-    while chunk < GREATEST_EDGE_CHUNK and count > chunk * 4096:
-        chunk *= 2
-    return chunk
+def edge_chunk(count: int, buckets: int) -> int:
+    """Return how many of a split's edges are stored together: a power of two.
+
+    Who trains a bucket reads whole chunks: much greater ones would be decoded in vain for each small bucket,
+    and smaller ones cost files.
+    """
+    wished = max(min(count // max(1, buckets), USUAL_EDGE_CHUNK), count // MOST_EDGE_CHUNKS)
+    return min(max(1 << max(0, wished - 1).bit_length(), SMALLEST_EDGE_CHUNK), GREATEST_EDGE_CHUNK)

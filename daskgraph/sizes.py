@@ -105,7 +105,7 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
     def workspace_bytes(held: Mapping[str, int]) -> int:
         return threads * sum(_workspace_bytes(model, group, held) for group in model.groups)
 
-    block = block_edges(model, edge_chunk(edges))
+    block = block_edges(model, edge_chunk(edges, model.schema.partitions**2))
     sorted_by = len(model.groups) > 1 if model.config.model.reciprocal else len(model.relations) > 1
     return Sizes(
         tables=tuple(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskgraph.graph import Edges, EntityType, GraphSchema, RelationType, partition_bounds
+from daskgraph.graph import Edges, EntityType, GraphSchema, RelationType, edge_chunk, partition_bounds
 
 
 @given(count=st.integers(0, 1 << 40), parts=st.integers(1, 1000))
@@ -38,3 +38,19 @@ def test_schema__round_trip() -> None:
 def test_edges__replace() -> None:
     ids = np.arange(3)
     assert Edges(ids, ids, ids)._replace(tail=ids + 1).tail[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "partitions", "expected"),
+    [
+        (0, 1, 1 << 13),
+        (272_115, 1, 1 << 18),
+        (25_000_000, 1, 1 << 18),
+        (25_000_000, 64, 1 << 13),
+        (50_000_000, 64, 1 << 14),
+        (10**12, 1024, 1 << 20),
+        (10**9, 1024, 1 << 18),
+    ],
+)
+def test_edge_chunk__is_what_a_bucket_has(count: int, partitions: int, expected: int) -> None:
+    assert edge_chunk(count, partitions**2) == expected

@@ -1,40 +1,34 @@
-"""Chunks whose files hold their numbers as memory does: read and written without a copy.
+"""Files of chunks in the two forms that stores have, read and written as Zarr would, but faster.
 
-Such a file is the chunk's rows, little-endian, and their CRC-32C: what Zarr's codecs `bytes` and `crc32c`
-make. Zarr itself copies every chunk twice on its way, ten chunks at a time.
+A plain chunk is its rows, little-endian, and their CRC-32C: what Zarr's codecs `bytes` and `crc32c` make.
+A packed one is its rows compressed, with a checksum: what `bytes` and `zstd` make. Zarr itself copies every
+plain chunk twice on its way, and takes a millisecond to find any chunk: as long as decoding 200,000 edges.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import google_crc32c
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import BytesCodec, Crc32cCodec
+from numcodecs import zstd
+from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 Bytes = npt.NDArray[np.uint8]
 
 _CHECKSUM_BYTES = 4
 _PIECE = 1 << 20
 
-
-def are_plain(array: zarr.Array[Any]) -> bool:
-    """Tell whether the chunks of an array are such files: whole rows, uncompressed, with a checksum."""
-    return (
-        sys.byteorder == "little"
-        and array.chunks[1:] == array.shape[1:]
-        and not array.filters
-        and array.compressors == (Crc32cCodec(),)
-        and array.serializer == BytesCodec()
-    )
+PACKER = ZstdCodec(level=1, checksum=True)
+"""What packs chunks."""
 
 
-def write_chunk(path: Path, rows: npt.NDArray[Any], chunk_rows: int, fill: Any) -> None:
+def write_plain(path: Path, rows: npt.NDArray[Any], chunk_rows: int, fill: Any) -> None:
     """Write the file of a chunk; rows that the array's last chunk lacks are filled up.
 
     Parameters
@@ -56,7 +50,7 @@ def write_chunk(path: Path, rows: npt.NDArray[Any], chunk_rows: int, fill: Any) 
         file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
 
 
-def read_chunk(path: Path, out: npt.NDArray[Any]) -> None:
+def read_plain(path: Path, out: npt.NDArray[Any]) -> None:
     """Read the rows of a chunk into `out`, C-contiguous, which may lack the last ones.
 
     Raises
@@ -74,6 +68,51 @@ def read_chunk(path: Path, out: npt.NDArray[Any]) -> None:
             left -= len(piece)
         if file.read() != checksum.to_bytes(_CHECKSUM_BYTES, "little"):
             raise ValueError("its checksum does not match")
+
+
+def write_packed(path: Path, rows: npt.NDArray[Any], chunk_rows: int, fill: Any) -> None:
+    """Write the file of a packed chunk; as `write_plain`."""
+    content = np.concatenate((_bytes(rows), *_padding(rows, chunk_rows, fill)))
+    path.write_bytes(zstd.compress(content, PACKER.level, PACKER.checksum))
+
+
+def read_packed(path: Path, out: npt.NDArray[Any]) -> None:
+    """Read the rows of a packed chunk; as `read_plain`."""
+    packed = path.read_bytes()
+    try:
+        content = np.frombuffer(zstd.decompress(packed), np.uint8)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(why_undecodable(error)) from error
+    if len(content) < out.nbytes:
+        raise ValueError("it is too short")
+    _bytes(out)[:] = content[: out.nbytes]
+
+
+def why_undecodable(error: Exception) -> str:
+    """Return what a decoder's error says of a chunk."""
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return "its checksum does not match" if "checksum" in text.lower() else f"it can not be decoded ({text})"
+
+
+class ChunkForm(NamedTuple):
+    """How the files of an array's chunks are written and read."""
+
+    write: Callable[[Path, npt.NDArray[Any], int, Any], None]
+    read: Callable[[Path, npt.NDArray[Any]], None]
+
+
+_FORMS: dict[tuple[Any, ...], ChunkForm] = {
+    (Crc32cCodec(),): ChunkForm(write_plain, read_plain),
+    (PACKER,): ChunkForm(write_packed, read_packed),
+}
+
+
+def chunk_form(array: zarr.Array[Any]) -> ChunkForm | None:
+    """Return the form of an array's chunks; None where only Zarr knows it."""
+    whole_rows = array.chunks[1:] == array.shape[1:] and not array.filters
+    if sys.byteorder == "little" and whole_rows and array.serializer == BytesCodec():
+        return _FORMS.get(array.compressors)
+    return None
 
 
 def _bytes(rows: npt.NDArray[Any]) -> Bytes:

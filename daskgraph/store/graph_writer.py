@@ -17,7 +17,7 @@ from daskgraph.graph import Features, GraphSchema, edge_chunk, partition_bounds
 from daskgraph.store.files import whole, write_group
 from daskgraph.store.format import GRAPH, header
 from daskgraph.store.names import write_names
-from daskgraph.store.zarr_arrays import Array, create_array, sync_array, write_array
+from daskgraph.store.zarr_arrays import StoredArray, create_array, sync_array, write_array
 
 GROUPS = ("names", "labels", "descriptions", "partitions", "degrees", "features", "edges")
 
@@ -141,23 +141,22 @@ class EdgeWriter:
     """Writes the edges of one split in pieces of `chunk` edges; only the last may be shorter."""
 
     def __init__(self, graph: GraphWriter, folder: Path, count: int) -> None:
-        self.chunk = edge_chunk(count)
+        self.chunk = edge_chunk(count, graph.schema.partitions**2)
         self._graph = graph
         self._folder = folder
-        self._columns = {
-            name: create_array(folder / name, (count,), min(self.chunk, max(1, count)), dtype)
-            for name, dtype in _column_types(graph.schema).items()
-        }
+        self._columns: dict[str, StoredArray] = {}
+        for name, dtype in _column_types(graph.schema).items():
+            create_array(folder / name, (count,), min(self.chunk, max(1, count)), dtype)
+            self._columns[name] = StoredArray(folder / name, mode="r+")
 
     def column_type(self, name: str) -> np.dtype[Any]:
         """Return the type a column is stored in: what is written in it needs no conversion."""
-        return np.dtype(self._columns[name].dtype)
+        return np.dtype(self._columns[name].zarr.dtype)
 
     def write(self, name: str, start: int, values: npt.NDArray[Any]) -> None:
         """Write a run of whole chunks of one column; different runs may be written at the same time."""
-        column: Array = self._columns[name]
-        values = values.astype(column.dtype, copy=False)
-        column[start : start + len(values)] = values
+        values = values.astype(self.column_type(name), copy=False)
+        self._columns[name].write(start, values)
         for first in range(0, len(values), self.chunk):
             piece = f"{self._folder.name}/{name}/{(start + first) // self.chunk}"
             self._graph._digest(piece, values[first : first + self.chunk])

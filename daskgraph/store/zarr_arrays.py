@@ -10,11 +10,11 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
+from zarr.codecs import Crc32cCodec
 from zarr.core.buffer.cpu import NDBuffer
 
 from daskgraph.errors import DamagedStoreError
-from daskgraph.store.chunks import are_plain, read_chunk, write_chunk
+from daskgraph.store.chunks import PACKER, ChunkForm, chunk_form, why_undecodable
 from daskgraph.store.files import reading, sync, sync_all
 
 Array: TypeAlias = "zarr.Array[Any]"
@@ -39,7 +39,7 @@ def create_array(
         chunks=(max(1, chunk_rows), *shape[1:]),
         dtype=kind,
         fill_value=np.nan if kind.kind == "f" else 0,
-        compressors=ZstdCodec(level=1, checksum=True) if compressed else Crc32cCodec(),
+        compressors=PACKER if compressed else Crc32cCodec(),
         # One flat folder of chunks an array: fsync and moves then meet one folder.
         chunk_key_encoding={"name": "default", "separator": "."},
         config={"write_empty_chunks": True},
@@ -126,33 +126,39 @@ class StoredArray:
             # Zarr reads a missing chunk as fill values.
             if not path.exists():
                 raise self._damaged(path.name, "it is missing")
-        first, last = self._whole_chunks(start, stop) if self._is_plain else (stop, stop)
-        self._read_part(start, first, out[: first - start])
-        for path, rows in self._chunks_of(first, out[first - start : last - start]):
-            try:
-                reading(path, partial(read_chunk, path, rows))
-            except ValueError as error:
-                raise self._damaged(path.name, str(error)) from error
-        self._read_part(last, stop, out[last - start :])
+        if self._form is None:
+            self._read_by_zarr(start, stop, out)
+            return out
+        for path in self.chunk_paths(start, stop):
+            self._read_chunk(self._form, path, start, out)
         return out
 
     def write(self, start: int, values: npt.NDArray[Any]) -> None:
         """Write rows from `start` on: whole chunks, but for the array's last."""
-        if self._is_plain:
-            for path, rows in self._chunks_of(start, np.ascontiguousarray(values, self.zarr.dtype)):
-                write_chunk(path, rows, self.chunk_rows, self.zarr.fill_value)
-        else:
+        if self._form is None:
             self.zarr[start : start + len(values)] = values
+            return
+        for path, rows in self._chunks_of(start, np.ascontiguousarray(values, self.zarr.dtype)):
+            self._form.write(path, rows, self.chunk_rows, self.zarr.fill_value)
 
     @cached_property
-    def _is_plain(self) -> bool:
-        return are_plain(self.zarr)
+    def _form(self) -> ChunkForm | None:
+        return chunk_form(self.zarr)
 
-    def _whole_chunks(self, start: int, stop: int) -> tuple[int, int]:
-        """Return the rows from `start` to `stop` whose chunks are read whole."""
+    def _read_chunk(self, form: ChunkForm, path: Path, start: int, out: npt.NDArray[Any]) -> None:
+        """Read what `out`, whose first row is the array's row `start`, lacks of one chunk."""
         step = self.chunk_rows
-        first, last = -(-start // step) * step, stop if stop == len(self) else stop - stop % step
-        return (first, last) if first < last else (stop, stop)
+        first = int(path.name.split(".")[1]) * step
+        last, stop = min(first + step, len(self)), start + len(out)
+        wanted = out[max(first - start, 0) : last - start]
+        whole = len(wanted) == last - first
+        rows = wanted if whole else np.empty((last - first, *self.shape[1:]), self.zarr.dtype)
+        try:
+            reading(path, partial(form.read, path, rows))
+        except ValueError as error:
+            raise self._damaged(path.name, str(error)) from error
+        if not whole:
+            wanted[:] = rows[max(start - first, 0) : stop - first]
 
     def _chunks_of(self, start: int, rows: npt.NDArray[Any]) -> Iterator[tuple[Path, npt.NDArray[Any]]]:
         """Give the file of each chunk from row `start` on, and its rows."""
@@ -160,13 +166,11 @@ class StoredArray:
         paths = self.chunk_paths(start, start + len(rows))
         return zip(paths, (rows[first : first + step] for first in range(0, len(rows), step)), strict=True)
 
-    def _read_part(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
-        if start == stop:
-            return
+    def _read_by_zarr(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
         try:
             reading(self.folder, lambda: self._select(start, stop, out))
         except (ValueError, RuntimeError) as error:
-            raise self._damaged(self._bad_chunk(start, stop), _reason(error)) from error
+            raise self._damaged(self._bad_chunk(start, stop), why_undecodable(error)) from error
 
     def _damaged(self, chunk: str, reason: str) -> DamagedStoreError:
         return DamagedStoreError(str(self.folder), chunk, reason, self._remedy())
@@ -201,8 +205,3 @@ def chunk_rows(bounds: npt.NDArray[np.int64], row_bytes: int) -> int:
     while pieces > 1 and size % pieces:
         pieces += 1
     return max(1, size // max(1, pieces))
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return "its checksum does not match" if "checksum" in text.lower() else f"it can not be decoded ({text})"

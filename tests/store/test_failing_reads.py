@@ -12,7 +12,7 @@ from graph_examples import PARAMETERS
 
 from daskgraph.errors import NotReadableError
 from daskgraph.store import GraphStore, ModelStore, files
-from daskgraph.store.chunks import read_chunk
+from daskgraph.store.chunks import ChunkForm, read_plain, write_plain
 
 FAILING = Path("/proc/self/mem")
 """A file that is there, and whose every read from its beginning is an input/output error."""
@@ -86,9 +86,10 @@ def test_chunks_of_vectors(
         left -= 1
         if left >= 0:
             raise OSError(5, os.strerror(5))
-        read_chunk(*arguments)
+        read_plain(*arguments)
 
-    monkeypatch.setattr("daskgraph.store.zarr_arrays.read_chunk", fail_first)
+    failing = ChunkForm(write_plain, fail_first)
+    monkeypatch.setattr("daskgraph.store.zarr_arrays.chunk_form", lambda array: failing)
     if failures > len(files.WAITS):
         with pytest.raises(NotReadableError, match=r"embeddings/user/c\.0\.0 can not be read"):
             model.read_rows("user", 0, 10)
