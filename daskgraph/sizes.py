@@ -1,6 +1,5 @@
 """How much of everything a model has in training: slices of edges, and the sizes that a plan is made of."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from daskgraph.config import Config, merge
 from daskgraph.graph import GraphSchema, edge_chunk
+from daskgraph.memory import available_memory
 from daskgraph.model import Group, Model
 from daskgraph.planning import Choice, Sizes, Table, choose, choose_buffer
 from daskgraph_kernels import workspace
@@ -51,8 +51,8 @@ def block_edges(model: Model, chunk: int) -> int:
 
 
 def memory_limit(config: Config) -> int:
-    """Return the bytes that a worker may use: `training.memory`, or all that this machine has."""
-    return config.training.memory_bytes or os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    """Return the bytes that a worker may use: `training.memory`, or all that this process may have."""
+    return config.training.memory_bytes or available_memory()
 
 
 def worker_config(config: Config, threads: int) -> Config:

@@ -146,7 +146,7 @@ class TrainingConfig(Section):
     threads: Count = 0
     """Threads that train; 0: as many as this process may use."""
     memory: Annotated[str | int, AfterValidator(_size)] = "auto"
-    """What a worker may use in all, such as "4GiB"; vectors take half of it at most. "auto": all there is."""
+    """What a worker may use in all, such as "4GiB"; vectors take half of it at most. "auto": all it may."""
     buffer: Count = 0
     """Partitions a worker holds at a time; 0: from `memory`."""
     bucket_order: Literal["auto", "random", "affinity", "inside_out", "outside_in", "chained", "beta"] = (
