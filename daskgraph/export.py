@@ -24,7 +24,7 @@ import numpy as np
 
 from daskgraph.errors import AlreadyExistsError, ExportError, NotWritableError
 from daskgraph.store import GraphStore, ModelStore, Names
-from daskgraph.store.files import sync, writing
+from daskgraph.store.files import creating, sync, writing
 from daskgraph.vectors import Floats, StoredVectors, Vectors, blocks
 
 BLOCK_BYTES = 1 << 22
@@ -106,6 +106,8 @@ def _whole_file(target: Path) -> Iterator[Path]:
     if not target.parent.is_dir():
         raise NotWritableError(str(target), f"there is no folder {target.parent}")
     partial = target.with_name(f"{target.name}.partial-{os.getpid()}")
+    with creating(target):
+        partial.touch()
     with writing(target):
         try:
             yield partial

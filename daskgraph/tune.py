@@ -15,7 +15,7 @@ from daskgraph.errors import NotWritableError
 from daskgraph.graph import Edges, EntityType, Features
 from daskgraph.model import Model
 from daskgraph.planning import Rates
-from daskgraph.store.files import sync_all, writing
+from daskgraph.store.files import creating, sync_all, writing
 from daskgraph.store.zarr_arrays import StoredArray, create_array
 from daskgraph.threads import single_threaded_products
 from daskgraph.trainer.batches import GroupBatches, cut
@@ -91,8 +91,10 @@ def disk_rates(folder: Path) -> tuple[float, float]:
     if not folder.is_dir():
         raise NotWritableError(str(folder), "there is no such folder")
     values = np.random.default_rng(0).random(CHUNKS * CHUNK_BYTES // 4, np.float32)
-    with writing(folder), tempfile.TemporaryDirectory(prefix=".daskgraph-", dir=folder) as temporary:
-        place = Path(temporary) / "chunks"
+    with creating(folder / "chunks"):
+        temporary = tempfile.TemporaryDirectory(prefix=".daskgraph-", dir=folder)
+    with writing(folder), temporary:
+        place = Path(temporary.name) / "chunks"
         create_array(place, values.shape, CHUNK_BYTES // 4, np.float32, compressed=False)
         array = StoredArray(place, mode="r+")
         started = time.perf_counter()

@@ -40,6 +40,13 @@ def model(tmp_path: Path, graph: GraphStore, naive: Naive) -> ModelStore:
     return store_model(tmp_path / "m.zarr", graph, naive)
 
 
+def test_export__into_a_folder_that_takes_none(model: ModelStore, graph: GraphStore) -> None:
+    with pytest.raises(
+        NotWritableError, match=r"/proc/out.tsv can not be written: nothing can be put into /proc"
+    ):
+        export(model, graph, "/proc/out.tsv")
+
+
 @pytest.fixture
 def vectors(naive: Naive) -> np.ndarray:
     return np.array([entity(naive, "entity", row) for row in range(5)], np.float32)

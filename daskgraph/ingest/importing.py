@@ -121,8 +121,9 @@ def import_edges(
             unseen = _write(writer, collected, numbering, named, config.training.seed, pool)
             writer.finish(config.to_dict(), described)
     if unseen:
-        text = "entities are in valid or test edges only: they will not be trained"
-        callback(Notice(f"{unseen:,} {text}, and evaluations show figures without them beside"))
+        count = "1 entity is" if unseen == 1 else f"{unseen:,} entities are"
+        text = f"{count} in valid or test edges only, and will not be trained"
+        callback(Notice(f"{text}: evaluations show figures without them beside"))
     summary = _summary(GraphStore.open(path), time.perf_counter() - started)
     callback(ImportFinished(summary))
     return summary

@@ -69,6 +69,18 @@ def writing(path: str | Path) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def creating(path: str | Path) -> Iterator[None]:
+    """As `writing`, for the first file or folder: some places take none, such as /proc."""
+    try:
+        with writing(path):
+            yield
+    except FileNotFoundError as error:
+        raise NotWritableError(
+            str(path), f"nothing can be put into {Path(path).absolute().parent}"
+        ) from error
+
+
 def sync(path: Path) -> None:
     """Return once the file's content, or the folder's list of names, is on the disk."""
     handle = os.open(path, os.O_RDONLY)
@@ -143,11 +155,9 @@ def whole(target: Path) -> Iterator[Path]:
         raise NotWritableError(str(target), f"there is no folder {target.parent}")
     sweep_partials(target)
     partial = target.with_name(f"{target.name}{_partial_suffix()}{os.getpid()}")
+    with creating(target):
+        partial.mkdir()
     with writing(target):
-        try:
-            partial.mkdir()
-        except FileNotFoundError as error:
-            raise NotWritableError(str(target), f"{target.parent} takes no folders") from error
         try:
             yield partial
             for folder, _, _ in os.walk(partial):

@@ -140,7 +140,7 @@ def test_entities_without_train_edges_are_told(tmp_path: Path) -> None:
     graph = imported(train, tmp_path, test=test, callback=events.append)
     assert int((graph.degrees("entity") == 0).sum()) == 3
     [notice] = [event.text for event in events if isinstance(event, Notice)]
-    assert notice.startswith("3 entities are in valid or test edges only: they will not be trained")
+    assert notice.startswith("3 entities are in valid or test edges only, and will not be trained")
 
 
 def test_auto_partitions__for_several_workers(tmp_path: Path) -> None:
