@@ -139,13 +139,14 @@ def _write(
 ) -> int:
     """Write names and edges; return how many entities no train edge has."""
     unseen = 0
-    # Sorting names takes one core: edges go on beside it.
-    with ThreadPoolExecutor(1, thread_name_prefix="daskgraph-names") as beside:
-        done = beside.submit(_write_names, writer, numbering, labels)
+    # Whatever fails, nothing is written any more when this ends. Sorting names takes one core: edges go on
+    # beside it.
+    with ThreadPoolExecutor(1 + _threads(), thread_name_prefix="daskgraph-writing") as writing:
+        done = writing.submit(_write_names, writer, numbering, labels)
         for stream, (split, edges) in enumerate(collected.splits.items()):
             bucketed = bucket_edges(edges, numbering, seed, stream, pool)
             out = writer.edges(split, len(edges), bucketed.offsets)
-            list(pool.map(out.write, bucketed.columns, repeat(0), bucketed.columns.values()))
+            list(writing.map(out.write, bucketed.columns, repeat(0), bucketed.columns.values()))
             out.finish()
             if split == "train":
                 for entity_type in writer.schema.entity_types:

@@ -150,7 +150,10 @@ def remove_tree(path: Path) -> None:
 
 @contextmanager
 def whole(target: Path) -> Iterator[Path]:
-    """Give a folder beside `target` to fill; it takes the target's name only when all went well."""
+    """Give a folder beside `target` to fill; it takes the target's name only when all went well.
+
+    If not it is removed: no thread may be writing into it any more then, or parts of it would come back.
+    """
     if not target.parent.is_dir():
         raise NotWritableError(str(target), f"there is no folder {target.parent}")
     sweep_partials(target)
@@ -165,17 +168,8 @@ def whole(target: Path) -> Iterator[Path]:
             partial.rename(target)
             sync(target.parent)
         except BaseException:
-            _remove_while_written(partial)
+            shutil.rmtree(partial, ignore_errors=True)
             raise
-
-
-def _remove_while_written(folder: Path) -> None:
-    # Where one chunk could not be written, Zarr's threads may still be writing others.
-    for _ in range(20):
-        shutil.rmtree(folder, ignore_errors=True)
-        if not folder.exists():
-            return
-        time.sleep(0.05)
 
 
 def sweep_partials(target: Path) -> None:

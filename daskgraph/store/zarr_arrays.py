@@ -48,9 +48,9 @@ def create_array(
 
 def write_array(folder: Path, values: npt.NDArray[Any], chunk_rows: int = MEBIBYTE) -> None:
     """Write a whole array in one go, durably."""
-    array = create_array(folder, values.shape, min(chunk_rows, max(1, len(values))), values.dtype)
-    if len(values):
-        array[:] = values
+    create_array(folder, values.shape, min(chunk_rows, max(1, len(values))), values.dtype)
+    # Not by Zarr: where it fails at one chunk, its threads go on with the others, and make folders anew.
+    StoredArray(folder, mode="r+").write(0, values)
     sync_array(folder)
 
 

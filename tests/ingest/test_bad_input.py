@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from daskgraph.errors import (
 from daskgraph.ingest import blocks as blocks_module
 from daskgraph.ingest import import_edges
 from daskgraph.ingest import text as text_module
+from daskgraph.store.graph_writer import EdgeWriter
 
 GOOD = [(f"e{number % 17}", "r", f"e{number % 23}") for number in range(50)]
 
@@ -202,6 +205,22 @@ def test_full_disk(tmp_path: Path, small_disk: Path) -> None:
     rows = [(number, number * 7919 % 100_003) for number in range(100_000)]
     file = write_edges(tmp_path / "edges.tsv", rows)
     refused(file, DiskFullError, r"no space left on the disk while writing .*g\.graph\.zarr", small_disk)
+
+
+def test_full_disk__while_others_still_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one column's thread writes after another's has failed does not come back."""
+    write, ended = EdgeWriter.write, []
+
+    def slow(writer: EdgeWriter, name: str, start: int, values: Any) -> None:
+        if name == "head":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        time.sleep(0.3)
+        write(writer, name, start, values)
+        ended.append(name)
+
+    monkeypatch.setattr(EdgeWriter, "write", slow)
+    refused(write_edges(tmp_path / "edges.tsv", GOOD), DiskFullError, "no space left on the disk")
+    assert sorted(ended) == ["relation", "tail"]
 
 
 def test_read_only_disk(tmp_path: Path, read_only_disk: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import warnings
 from pathlib import Path
@@ -21,7 +22,8 @@ from daskgraph.errors import (
     UnknownSplitError,
 )
 from daskgraph.graph import GraphSchema
-from daskgraph.store import GraphStore, GraphWriter, open_store
+from daskgraph.store import GraphStore, GraphWriter, chunks, open_store
+from daskgraph.store.zarr_arrays import write_array
 
 
 def test_round_trip(graph: GraphStore) -> None:
@@ -189,6 +191,21 @@ def test_writer__full_disk(small_disk: Path) -> None:
     with pytest.raises(DiskFullError, match=r"no space left .*g\.zarr"):
         write_graph(small_disk / "g.zarr", edges=200_000)
     assert list(small_disk.iterdir()) == []
+
+
+def test_write_array__ends_at_the_first_chunk_that_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fail(path: Path, *_: object) -> None:
+        tried.append(path.name)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setitem(chunks._FORMS, (chunks.PACKER,), chunks.ChunkForm(fail, chunks.read_packed))
+    with pytest.raises(OSError, match="No space left"):
+        write_array(tmp_path / "a", np.arange(10), chunk_rows=2)
+    assert tried == ["c.0"]
 
 
 def test_writer__read_only(read_only_disk: Path) -> None:
