@@ -251,7 +251,8 @@ class _Run:
         if now - self.looked < LOOK:
             return
         self.looked = now
-        found = self.client.scheduler_info(n_workers=-1)["workers"]
+        # Not `scheduler_info`: its client writes that over every 2 s, without workers.
+        found = self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
         named = {address: str(info["name"]) for address, info in found.items()}
         there = {address for address, name in named.items() if not name.startswith(SERVER)}
         for address in self.workers.keys() - there:
