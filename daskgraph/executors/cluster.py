@@ -251,8 +251,9 @@ class _Run:
         if now - self.looked < LOOK:
             return
         self.looked = now
+        scheduler: Any = self.client.scheduler
         # Not `scheduler_info`: its client writes that over every 2 s, without workers.
-        found = self.client.sync(self.client.scheduler.identity, n_workers=-1)["workers"]
+        found = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
         named = {address: str(info["name"]) for address, info in found.items()}
         there = {address for address, name in named.items() if not name.startswith(SERVER)}
         for address in self.workers.keys() - there:
