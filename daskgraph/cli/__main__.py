@@ -1,0 +1,5 @@
+"""`python -m daskgraph.cli` is `daskgraph`."""
+
+from daskgraph.cli import main
+
+main()

@@ -1,0 +1,153 @@
+"""Commands that make and change models, or tell of them: train, restore, cancel, export, info."""
+
+import click
+
+from daskgraph.cli.answers import write_evaluation
+from daskgraph.cli.options import columns_option, config_options, features_option, output_options
+
+
+def _refuse_split(_: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        option = f"--{parameter.name}"
+        first = f"daskgraph import SOURCE -o GRAPH.zarr {option} {value}"
+        raise click.UsageError(
+            f"train takes no {option}: import the edges first ({first}) and train the graph, "
+            "or train a folder of train, valid and test files."
+        )
+
+
+@click.command()
+@click.argument("source")
+@click.option(
+    "-o", "--output", metavar="MODEL.zarr", help="The model  [default: SOURCE's name with .model.zarr]."
+)
+@columns_option
+@features_option
+@click.option("--valid", hidden=True, expose_value=False, callback=_refuse_split)
+@click.option("--test", hidden=True, expose_value=False, callback=_refuse_split)
+@click.option("--init", metavar="OTHER.zarr", help="Begin a new model with another one's vectors, by name.")
+@click.option(
+    "--init-optimizer/--no-init-optimizer",
+    default=True,
+    show_default=True,
+    help="Take its Adagrad sums along.",
+)
+@click.option(
+    "--cluster",
+    metavar="local|slurm|ADDRESS|FILE.json",
+    help="Train on this machine, in jobs of SLURM, or on the Dask cluster of an address or scheduler file.",
+)
+@click.option("--dry-run", is_flag=True, help="With SLURM: only print the script of its jobs.")
+@config_options
+@output_options
+def train(
+    source: str,
+    output: str | None,
+    columns: list[str] | None,
+    features: dict[str, str] | None,
+    init: str | None,
+    init_optimizer: bool,
+    cluster: str | None,
+    dry_run: bool,
+    files: tuple[str, ...],
+    overrides: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train embeddings of SOURCE, or go on with a model that exists.
+
+    SOURCE is a graph store, an edge file, or a directory with train, valid and test edge files.
+    """
+    from daskgraph import api, progress, tables
+    from daskgraph.config import load
+
+    given = load(files, overrides=overrides)
+    if cluster is not None:
+        named = cluster in ("local", "slurm")
+        where = {"kind": cluster} if named else {"kind": "address", "address": cluster}
+        given["cluster"] = given.get("cluster", {}) | where
+    if dry_run:
+        click.echo(api.job_script(source, output, config=given), nl=False)
+        return
+    with progress.show() as callback:
+        model = api.train(
+            source,
+            output,
+            config=given,
+            columns=columns,
+            features=features,
+            init=init,
+            init_optimizer=init_optimizer,
+            callback=callback,
+        )
+    if as_json:
+        tables.write_json(model.summary)
+        return
+    summary = dict(model.summary)
+    evaluation = summary.pop("evaluation", None)
+    tables.write_table(("training", "value"), tables.flat_rows(summary))
+    if evaluation:
+        write_evaluation(evaluation)
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "--snapshot", metavar="EPOCH|best", help="What to go back to  [default: the latest without damage]."
+)
+@output_options
+def restore(model: str, snapshot: str | None, as_json: bool) -> None:
+    """Put a snapshot of MODEL in place of what it is now; the next training goes on from there."""
+    from daskgraph import api, progress, tables
+
+    with progress.show() as callback:
+        restored = api.restore(model, snapshot, callback=callback)
+    found = {"model": str(restored.path), "epochs": restored.epochs}
+    if as_json:
+        tables.write_json(found)
+    else:
+        tables.write_table(("restored", "value"), tables.flat_rows(found))
+
+
+@click.command()
+@click.argument("model")
+@output_options
+def cancel(model: str, as_json: bool) -> None:
+    """Cancel all jobs of SLURM that train MODEL, and let its driver stop."""
+    from daskgraph import api, tables
+
+    jobs = api.cancel(model)
+    if as_json:
+        tables.write_json({"jobs": jobs})
+    else:
+        tables.write_table(("cancelled", "value"), tables.flat_rows({"jobs": ", ".join(jobs) or "none"}))
+
+
+@click.command()
+@click.argument("model")
+@click.option(
+    "-o", "--output", metavar="OUT", required=True, help="A .tsv, .parquet, .npz or .kv file to write."
+)
+@output_options
+def export(model: str, output: str, as_json: bool) -> None:
+    """Write MODEL's vectors, with their names, to a file; .kv is gensim's KeyedVectors text."""
+    from daskgraph import api, tables
+
+    written = api.open_model(model).export(output)
+    if as_json:
+        tables.write_json(written)
+    else:
+        tables.write_table(("export", "value"), tables.flat_rows(written))
+
+
+@click.command()
+@click.argument("path")
+@output_options
+def info(path: str, as_json: bool) -> None:
+    """Tell what the graph or model store at PATH holds."""
+    from daskgraph import api, tables
+
+    found = api.info(path)
+    if as_json:
+        tables.write_json(found)
+    else:
+        tables.write_table(("store", "value"), tables.flat_rows(found))
