@@ -558,6 +558,23 @@ class MemoryTooSmallError(DoesNotFitError):
 
 
 @dataclass(eq=False)
+class NeighborsTooBigError(DoesNotFitError):
+    """A graph that is too big to be walked on in memory."""
+
+    needed: int
+    """Bytes of all lists of neighbours."""
+    limit: int
+    """`training.memory` in bytes."""
+
+    def __str__(self) -> str:
+        return (
+            f"walks need the neighbours of all nodes in memory, {shown_size(self.needed)}, and"
+            f" training.memory is {shown_size(self.limit)}; give more, or train the edges themselves with"
+            " walks.per_node=0"
+        )
+
+
+@dataclass(eq=False)
 class UnpartitionedTooBigError(DoesNotFitError):
     """Entity types without partitions that are too big to be held whole."""
 

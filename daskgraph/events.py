@@ -130,6 +130,34 @@ class TrainingFinished(Event):
 
 
 @dataclass(frozen=True)
+class WalksStarted(Event):
+    """Random walks begin, whose pairs of nodes will be trained."""
+
+    walks: int
+    """How many walks."""
+
+
+@dataclass(frozen=True)
+class WalksProgress(Event):
+    """Some walks were made since the last such event."""
+
+    walks: int
+    """How many walks."""
+
+
+@dataclass(frozen=True)
+class WalksFinished(Event):
+    """All pairs are written."""
+
+    walks: int
+    """How many walks."""
+    pairs: int
+    """Pairs of nodes that stood near each other."""
+    seconds: float
+    """How long it took."""
+
+
+@dataclass(frozen=True)
 class EvaluationStarted(Event):
     """An evaluation begins."""
 

@@ -320,6 +320,21 @@ def checked(sizes: Sizes, limit: int, choice: Choice) -> Choice:
     raise TooFewPartitionsError(choice.partitions, memory.needed, limit, None)
 
 
+def expected_pairs(nodes: int, per_node: int, length: int, window: int) -> int:
+    """Return about how many pairs walks make, at most: nodes that are the same make none.
+
+    Parameters
+    ----------
+    nodes
+        Entities of the graph.
+    per_node, length, window
+        As of `[walks]`.
+    """
+    apart = range(1, min(window, length - 1) + 1)
+    of_walk = sum((length - steps) * (1 - (steps - 1) / window) for steps in apart)
+    return round(nodes * per_node * of_walk)
+
+
 def make_plan(
     sizes: Sizes,
     choice: Choice,

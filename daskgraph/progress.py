@@ -55,6 +55,8 @@ def line(event: Event) -> str | None:
                 f"epoch {event.epoch}: loss {event.loss:.4f}, "
                 f"{event.edges_per_second:,.0f} edges/s, {event.seconds:.1f} s"
             )
+        case events.WalksFinished(walks, pairs, seconds):
+            return f"walks: {walks:,} walks, {pairs:,} pairs in {seconds:.1f} s"
         case events.EvaluationFinished(split, mrr, hits10, seconds):
             return f"{split}: MRR {mrr:.4f}, Hits@10 {hits10:.4f}, {seconds:.1f} s"
     return None
@@ -67,17 +69,18 @@ class PlainProgress:
         self._write = write
         self._clock = clock
         self._last = clock()
-        self._evaluated = self._to_evaluate = 0
+        self._done = self._to_do = 0
 
     def __call__(self, event: Event) -> None:
         """Write the event's line, or now and then how far the work has come."""
         text = line(event)
         if text is None and self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
             text = self._partway(event)
-        if isinstance(event, events.EvaluationStarted):
-            self._evaluated, self._to_evaluate = 0, event.edges
-        elif isinstance(event, events.EvaluationProgress):
-            self._evaluated += event.edges
+        match event:
+            case events.EvaluationStarted(_, count) | events.WalksStarted(count):
+                self._done, self._to_do = 0, count
+            case events.EvaluationProgress(count) | events.WalksProgress(count):
+                self._done += count
         if text is not None:
             self._last = self._clock()
             self._write(text)
@@ -88,7 +91,9 @@ class PlainProgress:
                 share = f", {done / total:.0%}" if total else ""
                 return f"import: {edges:,} edges{share}"
             case events.EvaluationProgress(edges):
-                return f"evaluation: {self._evaluated + edges:,} of {self._to_evaluate:,} edges"
+                return f"evaluation: {self._done + edges:,} of {self._to_do:,} edges"
+            case events.WalksProgress(walks):
+                return f"walks: {self._done + walks:,} of {self._to_do:,}"
             case events.EdgesTrained(epoch, edges, loss):
                 return f"epoch {epoch}: loss {loss / max(edges, 1):.4f}"
         return None
@@ -121,8 +126,10 @@ class LiveProgress:
                 self._trained(event)
             case events.EvaluationStarted(split, edges):
                 self._begin(f"evaluating {split}", edges, rate=True)
-            case events.EvaluationProgress(edges):
-                self._move(advance=edges)
+            case events.WalksStarted(walks):
+                self._begin("walking", walks)
+            case events.EvaluationProgress(count) | events.WalksProgress(count):
+                self._move(advance=count)
         text = line(event)
         if text is not None and not isinstance(event, events.ImportStarted | events.EpochFinished):
             self._display.console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -36,8 +36,10 @@ def merged(*tables: dict[str, Any]) -> dict[str, Any]:
 def trained(folder: Path, config: dict[str, Any], callback: Callback = ignore) -> daskgraph.Model:
     folder.mkdir()
     (folder / "source").mkdir()
-    rings(24).to_csv(folder / "source" / "train.csv", index=False)
-    rings(24)[:10].to_csv(folder / "source" / "valid.csv", index=False)
+    # Walks are for graphs of one relation.
+    edges = rings(24).drop(columns="relation") if "walks" in config else rings(24)
+    edges.to_csv(folder / "source" / "train.csv", index=False)
+    edges[:10].to_csv(folder / "source" / "valid.csv", index=False)
     return daskgraph.train(folder / "source", folder / "m.model.zarr", config=config, callback=callback)
 
 
@@ -61,6 +63,21 @@ def first_relation(**keys: Any) -> dict[str, Any]:
 # key -> (what both configs have, the two values, what must differ)
 CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "graph.partitions": ({}, 1, 3, lambda a, b: a.store.schema.partitions != b.store.schema.partitions),
+    **{
+        f"walks.{key}": (
+            {"walks": {"per_node": 2, "length": 8, "window": 3}, "model": {"operator": "none"}},
+            one,
+            other,
+            changes_vectors,
+        )
+        for key, one, other in [
+            ("per_node", 1, 2),
+            ("length", 8, 9),
+            ("window", 3, 4),
+            ("p", 1.0, 0.25),
+            ("q", 1.0, 4.0),
+        ]
+    },
     "model.dimension": ({}, 8, 6, changes_vectors),
     "model.operator": ({}, "translation", "diagonal", changes_vectors),
     "model.comparator": ({}, "dot", "cos", changes_vectors),

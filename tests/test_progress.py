@@ -19,6 +19,9 @@ STORY: list[events.Event] = [
     events.ImportFinished(
         {"edges": {"train": 1500, "test": 500}, "entities": {"entity": 30}, "relations": 2, "seconds": 0.5}
     ),
+    events.WalksStarted(60),
+    events.WalksProgress(60),
+    events.WalksFinished(60, 1200, 0.25),
     events.CompileStarted(),
     events.CompileFinished(12.34),
     events.TrainingStarted(entities=30, relations=2, edges=1500, epochs=2, first_epoch=1, threads=2),
@@ -38,6 +41,7 @@ STORY: list[events.Event] = [
 LINES = """\
 import: reading a.tsv
 import: 2,000 edges, 30 entities, 2 relations in 0.5 s
+walks: 60 walks, 1,200 pairs in 0.2 s
 kernels are ready after 12.3 s
 training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2, 2 threads
 epoch 1: loss 3.0000, 3,000 edges/s, 0.5 s
@@ -63,6 +67,7 @@ def test_plain__tells_now_and_then_how_far_it_is() -> None:
         callback(event)
     assert [line for line in lines if line not in LINES] == [
         "import: 1,000 edges, 50%",
+        "walks: 60 of 60",
         "epoch 1: loss 3.0000",
         "epoch 1: loss 3.0000",
         "epoch 2: loss 1.0000",

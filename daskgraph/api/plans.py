@@ -13,7 +13,7 @@ from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
 from daskgraph.graph import UNTYPED_ENTITY, UNTYPED_RELATION, EntityType, GraphSchema, RelationType
 from daskgraph.ingest import estimate
 from daskgraph.model import Model
-from daskgraph.planning import Plan, choose, choose_buffer, make_plan
+from daskgraph.planning import Plan, choose, choose_buffer, expected_pairs, make_plan
 from daskgraph.schedule import count_reads
 from daskgraph.schedule.orders import held_sets
 from daskgraph.sizes import memory_limit, sizes_of, worker_config
@@ -112,6 +112,7 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
     if workers is None:
         config = worker_config(config, available_threads(0))
         workers = config.cluster.started
+    subject = _walked(subject)
     training, threads = config.training, available_threads(config.training.threads)
     model = Model(config, subject.schema)
     sizes, limit = sizes_of(model, subject.edges, threads), memory_limit(config)
@@ -134,6 +135,21 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
     if plan.disk_bytes > free:
         raise DiskTooSmallError(str(folder), plan.disk_bytes, free)
     return plan
+
+
+def _walked(subject: Subject) -> Subject:
+    """Return the subject with the pairs of its walks in the place of its edges."""
+    walks = subject.config.walks
+    if not walks.per_node:
+        return subject
+    nodes = sum(kind.count for kind in subject.schema.entity_types)
+    pairs = expected_pairs(nodes, walks.per_node, walks.length, walks.window)
+    note = f"{walks.per_node * nodes:,} walks make up to {pairs:,} pairs of nodes, which are trained as edges"
+    # While they are sorted by bucket they lie on the disk once more, as they are.
+    taken = round(pairs * 2 * (8 + _row_bytes(nodes)))
+    return subject._replace(
+        edges=pairs, graph_bytes=subject.graph_bytes + taken, notes=(*subject.notes, note)
+    )
 
 
 def _reads_of(order: str) -> Callable[[int, int], int] | None:

@@ -14,6 +14,7 @@ from daskgraph.store import GraphStore
 
 MODEL_SUFFIX = ".model.zarr"
 GRAPH_SUFFIX = ".graph.zarr"
+WALKS_SUFFIX = ".walks.zarr"
 
 _ENDINGS = (".zst", ".gz", ".tsv", ".csv", ".txt", ".parquet", GRAPH_SUFFIX, ".zarr")
 
@@ -34,8 +35,17 @@ def graph_path_beside(model: Path) -> Path:
     """Return where the graph of a model goes when it is imported by the way: the model's name with
     .graph.zarr.
     """
+    return _beside(model, GRAPH_SUFFIX)
+
+
+def walks_path_beside(model: Path) -> Path:
+    """Return where the pairs of a model's walks go: the model's name with .walks.zarr."""
+    return _beside(model, WALKS_SUFFIX)
+
+
+def _beside(model: Path, suffix: str) -> Path:
     name = model.name.removesuffix(MODEL_SUFFIX)
-    return model.with_name(name.removesuffix(".zarr") + GRAPH_SUFFIX)
+    return model.with_name(name.removesuffix(".zarr") + suffix)
 
 
 def is_graph_store(source: Any) -> bool:

@@ -14,6 +14,7 @@ from daskgraph.api.sources import (
     numbered_relations,
     open_graph_store,
     open_source,
+    walks_path_beside,
 )
 from daskgraph.beginning import begin, check, is_begun
 from daskgraph.config import Config, load, merge, merge_stored
@@ -25,6 +26,8 @@ from daskgraph.model import Model
 from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
+from daskgraph.walks import check as check_walks
+from daskgraph.walks import walked
 
 MANY_EDGES = 100_000
 """From so many valid edges on, the user is told beforehand that they will be ranked."""
@@ -46,7 +49,7 @@ class Init(NamedTuple):
         return {"path": str(self.path.absolute()), "optimizer": self.optimizer}
 
 
-FIXED = ("graph", "entities", "relations", "model")
+FIXED = ("graph", "entities", "relations", "walks", "model")
 """Sections of a config that a trained model can not change."""
 
 
@@ -194,6 +197,7 @@ def _create(target: Path, config: Config, graph: GraphStore, init: Init | None) 
         raise FixedKeyError(f"graph.partitions ({reimport})", graph.schema.partitions, wanted)
     _check_featurized(config, graph)
     _check_patience(config, graph)
+    check_walks(config, graph)
     model = Model(config, graph.schema)
     if init is not None:
         check(model, ModelStore.open(init.path))
@@ -224,7 +228,11 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback, client: Any
         _tell_of_large_split(graph, model.config, callback)
         finished = _is_finished(store, model.config, callback)
         judged = judge if graph.splits.get("valid") else None
-        summary = train_anywhere(store, graph, model, callback, judged, client)
+        trained = graph
+        if model.config.walks.per_node and not finished:
+            trained = walked(graph, walks_path_beside(store.path), model.config, callback)
+            model = Model(model.config, trained.schema)
+        summary = train_anywhere(store, trained, model, callback, judged, client)
     if graph.splits.get("valid") and not finished:
         held = summary.get("best_epoch", store.progress["epoch"])
         known = {entry["epoch"]: entry.get("evaluation") for entry in store.history}

@@ -12,6 +12,7 @@ Count = Annotated[int, Field(ge=0, lt=2**63)]
 Positive = Annotated[int, Field(ge=1, lt=2**63)]
 NonNegative = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(gt=0)]
+Bias = Annotated[float, Field(ge=0.001, le=1000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Name = Annotated[str, Field(min_length=1)]
 
@@ -77,6 +78,21 @@ class RelationConfig(Section):
     """Factor on the loss of its edges."""
     all_candidates: bool = False
     """Whether every entity is a candidate for its edges."""
+
+
+class WalksConfig(Section):
+    """Random walks over an untyped graph: pairs of nodes that meet in them are trained, not its edges."""
+
+    per_node: Count = 0
+    """Walks that begin at every node; 0: none, the edges themselves are trained."""
+    length: Annotated[int, Field(ge=2, lt=2**31)] = 40
+    """Nodes of a walk."""
+    window: Positive = 10
+    """Farthest apart, in steps, that two nodes of a walk make a pair; nearer ones do so more often."""
+    p: Bias = 1.0
+    """node2vec's return parameter: below 1 a walk goes back more often, above 1 less."""
+    q: Bias = 1.0
+    """node2vec's in-out parameter: below 1 a walk goes outward more often, above 1 it stays near."""
 
 
 class ModelConfig(Section):
@@ -259,6 +275,8 @@ class Config(Section):
     """Entity types by name; may be empty for an untyped graph."""
     relations: Annotated[tuple[RelationConfig, ...], Field(strict=False)] = ()
     """Relations in their order; empty: those found in the edges, all with `model.operator`."""
+    walks: WalksConfig = WalksConfig()
+    """Random walks whose pairs of nodes are trained instead of edges."""
     model: ModelConfig = ModelConfig()
     """What an edge's score is."""
     loss: LossConfig = LossConfig()
