@@ -6,7 +6,7 @@ from it, what comes is read into it, by one thread, one after the other.
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 
 import numpy as np
@@ -38,6 +38,11 @@ class TypeTable:
 
     places: dict[int, int]
     """Where each held partition begins in `rows`."""
+
+    chances: npt.NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    """For every held row, in the order of `ranges`, the sum of all chances to be drawn up to its own; (0,)
+    where all are alike.
+    """
 
     features: Features | None = None
     """What entities are means of, where the type is featurised: then it has no rows, and all are held."""
@@ -89,7 +94,7 @@ class Buffer:
     def __init__(
         self, store: ModelStore, graph: GraphStore, model: Model, capacity: int, lease: str = "inline"
     ) -> None:
-        self._store, self._model, self._lease = store, model, lease
+        self._store, self._graph, self._model, self._lease = store, graph, model, lease
         self._staging: Staging | None = None
         self._staged: set[int] = set()
         self._changed: set[int] = set()
@@ -113,8 +118,10 @@ class Buffer:
                 np.empty((rows, model.dimension(kind.name)), np.float32),
                 np.empty(rows, np.float32),
                 {} if features is None else {0: 0},
-                features,
+                features=features,
             )
+            if features is not None:
+                self._weigh(kind.name)
 
     @property
     def holds_all(self) -> bool:
@@ -241,10 +248,24 @@ class Buffer:
     def _place(self) -> None:
         for name, table in self.tables.items():
             if table.partitioned:
-                table.places = {partition: table.place(slot) for partition, slot in self._held.items()}
+                places = {partition: table.place(slot) for partition, slot in self._held.items()}
+                changed, table.places = places.keys() != table.places.keys(), places
+                if changed:
+                    self._weigh(name)
             elif not table.places:
                 self._read_rows(name, 0, 0)
                 table.places = {0: 0}
+                self._weigh(name)
+
+    def _weigh(self, name: str) -> None:
+        """Sum up the chances of held rows, where not all are alike."""
+        power, bounds = self._model.config.negatives.frequency, self.tables[name].bounds
+        if power:
+            held = [
+                self._graph.degrees(name, int(bounds[partition]), int(bounds[partition + 1]))
+                for partition in sorted(self.tables[name].places)
+            ]
+            self.tables[name].chances = np.cumsum(chances_of(np.concatenate([*held, []]), power))
 
     def _open_staging(self) -> Staging:
         if self._staging is None:
@@ -281,6 +302,11 @@ class Buffer:
         else:
             self._model.initial_rows(name, start, embeddings)
             sums[:] = 0
+
+
+def chances_of(degrees: npt.NDArray[np.float64], power: float) -> npt.NDArray[np.float64]:
+    """Return the chances of entities that are used so often; all are alike where none is used."""
+    return degrees**power if degrees.any() else np.ones(len(degrees))
 
 
 def _is_done(write: "Future[None]") -> bool:

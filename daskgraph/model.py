@@ -14,7 +14,7 @@ from daskgraph_kernels.adagrad import step_features, step_rows
 from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.jit import Variant
 from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
-from daskgraph_kernels.negatives import draw_uniform, list_all
+from daskgraph_kernels.negatives import draw_by_chance, draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
 from daskgraph_kernels.regularizers import REGULARIZERS
 from daskgraph_kernels.rng import derive_key, fill_normal
@@ -137,6 +137,7 @@ class Model:
     def functions(self, group: Group) -> Functions:
         """Return the kernels of a group, not yet compiled."""
         operator, comparator = OPERATORS[group.operator], COMPARATORS[self.config.model.comparator]
+        frequency = self.config.negatives.frequency
         heads, tails = (self.schema.entity_type(kind).featurized for kind in (group.head, group.tail))
         return Functions(
             operator.forward,
@@ -148,7 +149,7 @@ class Model:
             comparator.scores,
             comparator.scores_backward,
             self._loss,
-            list_all if group.all_candidates else draw_uniform,
+            list_all if group.all_candidates else draw_by_chance if frequency else draw_uniform,
             gather_heads=_GATHER[heads],
             gather_tails=_GATHER[tails],
             step_heads=_STEP[heads],

@@ -109,9 +109,7 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
     sorted_by = len(model.groups) > 1 if model.config.model.reciprocal else len(model.relations) > 1
     return Sizes(
         tables=tuple(
-            Table(
-                kind.name, kind.count, 4 * (model.dimension(kind.name) + 1), kind.partitioned, kind.features
-            )
+            Table(kind.name, kind.count, row_bytes(model, kind.name), kind.partitioned, kind.features)
             for kind in model.schema.entity_types
         ),
         edges=edges,
@@ -147,6 +145,12 @@ def choose_held(model: Model, edges: int, threads: int) -> int:
     limit, config = memory_limit(model.config), model.config
     sizes = sizes_of(model, edges, threads)
     return choose_buffer(sizes, limit, model.schema.partitions, buffer=config.training.buffer).buffer
+
+
+def row_bytes(model: Model, entity_type: str) -> int:
+    """Return what an entity takes: vector, Adagrad sum, and its chance to be drawn where that counts."""
+    drawn = 8 if model.config.negatives.frequency else 0
+    return 4 * (model.dimension(entity_type) + 1) + drawn
 
 
 def _parameter_bytes(model: Model) -> int:

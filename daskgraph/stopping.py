@@ -14,6 +14,9 @@ from daskgraph.config import EvaluationConfig
 History = Sequence[Mapping[str, Any]]
 """For every epoch its number, and its `evaluation` where one ran."""
 
+_BETTER = 1e-4
+"""Share by which a figure must be better to count as that."""
+
 RESTORED = "restored"
 """Entry of an epoch after which the vectors became those of the best one: `epoch`, and the `epochs` and
 `patience` under which that was decided."""
@@ -70,6 +73,32 @@ def is_over(history: History, epochs: int, patience: int) -> bool:
     if before is not None:
         return epochs <= int(before["epochs"]) and patience <= int(before["patience"])
     return evaluations_waited(history) >= patience
+
+
+def rate_factor(history: History, decay: float, plateau: int) -> float:
+    """Return what is left of the learning rates after all plateaus so far.
+
+    A plateau is so many evaluations in a row, or epochs where there are none, of which none is better than
+    the best before: in MRR, or in the mean loss of an edge.
+
+    Parameters
+    ----------
+    history
+        Entries of all epochs so far.
+    decay, plateau
+        `training.decay` and `training.plateau`.
+    """
+    judged = _comparable(history)
+    figures = [_mrr(entry) for entry in judged] or [-float(entry["loss"]) for entry in history]
+    factor, best, waited = 1.0, -math.inf, 0
+    for figure in figures if decay < 1 else ():
+        if figure > best + _BETTER * abs(best) or math.isinf(best):
+            best, waited = figure, 0
+        else:
+            waited += 1
+        if waited == plateau:
+            factor, waited = factor * decay, 0
+    return factor
 
 
 def _comparable(history: History) -> list[Mapping[str, Any]]:

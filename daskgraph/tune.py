@@ -141,7 +141,8 @@ def _table(kind: EntityType, dimension: int, random: np.random.Generator) -> Typ
     vectors = random.random((rows, dimension), np.float32)
     vectors -= np.float32(0.5)
     bounds, sums = np.array([0, kind.count], np.int64), np.zeros(rows, np.float32)
-    return TypeTable(bounds, vectors, sums, {0: 0}, _random_features(kind, random))
+    chances = np.arange(1.0, kind.count + 1)
+    return TypeTable(bounds, vectors, sums, {0: 0}, chances, _random_features(kind, random))
 
 
 def _random_features(kind: EntityType, random: np.random.Generator) -> Features | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from known_graphs import rings
 from pydantic import BaseModel
@@ -101,6 +102,18 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "training.batch_size": ({}, 8, 9, changes_vectors),
     "training.learning_rate": ({}, 0.1, 0.2, changes_vectors),
     "training.relation_learning_rate": ({}, 0.0, 0.01, changes_vectors),
+    "training.decay": (
+        {"training": {"epochs": 3, "learning_rate": 1e-12}},
+        1.0,
+        0.5,
+        lambda a, b: [entry.get("learning_rate") for entry in b.history] == [1e-12, 1e-12, 0.5e-12],
+    ),
+    "training.plateau": (
+        {"training": {"epochs": 3, "learning_rate": 1e-12, "decay": 0.5}},
+        1,
+        2,
+        lambda a, b: a.history[-1]["learning_rate"] < b.history[-1]["learning_rate"],
+    ),
     "training.threads": ({}, 1, 2, lambda a, b: (a.summary["threads"], b.summary["threads"]) == (1, 2)),
     "training.buffer": (
         {"graph": {"partitions": 4}},
@@ -166,6 +179,7 @@ APART = {
     # tests/executors/test_slurm.py
     *(f"cluster.{key}" for key in ("minimum", "cores", "memory", "walltime", "queue", "account", "elastic")),
     *(f"cluster.{key}" for key in ("interface", "directives", "skip_directives", "prologue", "scratch")),
+    "negatives.frequency",
     "training.memory",
     "training.checkpoint",
     "evaluation.every",
@@ -259,6 +273,25 @@ def test_featurized__trains_features_instead_of_entities(tmp_path: Path) -> None
         )
         assert model.embeddings().shape == (24, 8)
     assert shapes == [[], [11, 11]]
+
+
+@pytest.mark.parametrize("partitions", [1, 4])
+def test_frequency__draws_those_in_many_edges_more_often(partitions: int, tmp_path: Path) -> None:
+    # A hub that is in every edge; the candidates alone move others.
+    star = pd.DataFrame({"head": "hub", "tail": [f"n{number}" for number in range(40)]})
+    tables = {
+        "graph": {"partitions": partitions},
+        "model": {"operator": "none"},
+        "negatives": {"in_batch": False, "uniform": 50},
+        "training": {"epochs": 1, "buffer": min(partitions, 2)},
+    }
+    sums = []
+    for power in (0.0, 3.0):
+        config = merged(BASE, tables, {"negatives": {"frequency": power}})
+        model = daskgraph.train(star, tmp_path / f"{power}.zarr", config=config)
+        own = np.asarray(model.store.array("optimizer/entity")[:])
+        sums.append(own[model.names().index("hub")] / own.sum())
+    assert sums[1] > sums[0]
 
 
 def test_checkpoint__zero_commits_every_epoch(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskgraph.config import EvaluationConfig
-from daskgraph.stopping import RESTORED, best_epoch, evaluation_due, evaluations_waited, is_over
+from daskgraph.stopping import RESTORED, best_epoch, evaluation_due, evaluations_waited, is_over, rate_factor
 
 NAN = float("nan")
 
@@ -60,6 +60,29 @@ def test_best_and_waited__figures_of_another_protocol_do_not_count() -> None:
     assert best_epoch(entries) == 4
     assert evaluations_waited(entries) == 1
     assert not is_over(entries, 10, 2)
+
+
+@pytest.mark.parametrize(
+    ("figures", "plateau", "halvings"),
+    [
+        ([], 1, 0),
+        ([0.1, 0.2, 0.3], 1, 0),
+        ([0.3, 0.2, 0.1], 1, 2),
+        ([0.3, 0.2, 0.1], 2, 1),
+        ([0.3, 0.2, 0.4, 0.4, 0.1, 0.1], 2, 1),
+        ([0.3, 0.30001], 1, 1),
+        ([NAN, NAN, 0.1, NAN], 1, 1),
+        ([None, 0.1, None, 0.1], 1, 1),
+    ],
+)
+def test_rate_factor(figures: list[float | None], plateau: int, halvings: int) -> None:
+    assert rate_factor(history(figures), 0.5, plateau) == 0.5**halvings
+    assert rate_factor(history(figures), 1.0, plateau) == 1
+
+
+def test_rate_factor__goes_by_the_loss_without_evaluations() -> None:
+    entries = [{"epoch": number, "loss": loss} for number, loss in enumerate([3.0, 2.0, 2.5, 2.0, 1.0], 1)]
+    assert rate_factor(entries, 0.1, 1) == pytest.approx(0.01)
 
 
 def test_is_over__more_epochs_or_patience_go_on() -> None:

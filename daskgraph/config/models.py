@@ -139,7 +139,9 @@ class NegativesConfig(Section):
     in_batch: bool = True
     """The entities of the batch's other edges."""
     uniform: Count = 100
-    """So many fresh uniform entities a batch, on each side."""
+    """So many fresh entities a batch, on each side, all with the same chance unless `frequency` is given."""
+    frequency: NonNegative = 0.0
+    """Power of an entity's train edges to which its chance to be drawn is in proportion; 0: all alike."""
     mask_positives: bool = False
     """Whether the edge's own entity never counts as a candidate, even if drawn by chance."""
     all: bool = False
@@ -159,6 +161,10 @@ class TrainingConfig(Section):
     """Adagrad's rate for entities."""
     relation_learning_rate: NonNegative = 0.0
     """Adagrad's rate for relations; 0: `learning_rate`."""
+    decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Factor on both rates after each plateau; 1: they stay."""
+    plateau: Positive = 1
+    """So many evaluations without a better MRR are one; epochs without a lower loss, if none evaluates."""
     threads: Count = 0
     """Threads that train; 0: as many as this process may use."""
     memory: Annotated[str | int, AfterValidator(_size)] = "auto"

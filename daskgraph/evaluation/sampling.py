@@ -5,7 +5,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph_kernels.negatives import draw_uniform
+from daskgraph_kernels.negatives import NO_CHANCES, draw_uniform
 from daskgraph_kernels.rng import derive_key
 
 _EVALUATION, _FREQUENCY = 0xE7A1, 0xE7A2
@@ -42,7 +42,7 @@ def sample(entity_type: str, count: int, wanted: int, seed: int) -> Ids:
     batch = 0
     while len(drawn) < wanted:
         more = np.empty(wanted, np.int64)
-        draw_uniform(key, batch, 0, ranges, more)
+        draw_uniform(key, batch, 0, ranges, NO_CHANCES, more)
         drawn = np.concatenate([drawn, more])
         _, first = np.unique(drawn, return_index=True)
         drawn = drawn[np.sort(first)]

@@ -185,6 +185,7 @@ class _Run:
             seed=training.seed,
             every_epoch=True,
             settle=True,
+            rate=self.record.rate,
         )
         paths = str(store.path.absolute()), str(graph.path.absolute())
         self.training = Training(

@@ -102,6 +102,7 @@ class _Run:
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
             every_epoch=not self.buffer.holds_all,
+            rate=self.record.rate,
         )
 
     def train(self) -> dict[str, Any]:

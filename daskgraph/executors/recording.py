@@ -12,7 +12,7 @@ from daskgraph.executors.keeping import Keeper
 from daskgraph.model import Model
 from daskgraph.schedule import EpochEnded, Progress
 from daskgraph.sizes import block_edges
-from daskgraph.stopping import evaluation_due
+from daskgraph.stopping import evaluation_due, rate_factor
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
 from daskgraph.vectors import Vectors
@@ -62,6 +62,12 @@ class Recorder:
         over = self.keeper.is_over(self.store.history)
         return self.first if over else self.model.config.training.epochs
 
+    @property
+    def rate(self) -> float:
+        """Factor on the learning rates of the next epoch."""
+        training = self.model.config.training
+        return rate_factor([*self.store.history, *self._entries], training.decay, training.plateau)
+
     def begin(self, threads: int) -> None:
         """Say what is going to be trained."""
         self.keeper.keep()
@@ -96,9 +102,11 @@ class Recorder:
         due = evaluation_due(epoch, config.training.epochs, config.evaluation)
         if self.evaluate is not None and due:
             entry["evaluation"] = self.evaluate(vectors())
+        if config.training.decay < 1:
+            entry["learning_rate"] = config.training.learning_rate * self.rate
         self._entries.append(entry)
         history = [*self.store.history, *self._entries]
-        return EpochEnded(self.keeper.is_over(history), self.keeper.needs_commit(history))
+        return EpochEnded(self.keeper.is_over(history), self.keeper.needs_commit(history), self.rate)
 
     def commit(self, staging: Staging, progress: Progress, started: float) -> float:
         """Make what is staged part of the model; return the seconds since `started`."""

@@ -95,6 +95,8 @@ class Schedule:
         Whether each epoch's end is committed; else only where that costs little of what it saves.
     settle
         Whether all work is committed before an epoch ends, even that of a worker that is alone.
+    rate
+        Factor on the learning rates.
     """
 
     def __init__(
@@ -108,11 +110,12 @@ class Schedule:
         seed: int,
         every_epoch: bool = False,
         settle: bool = False,
+        rate: float = 1.0,
     ) -> None:
         self.progress = progress
         self._epochs, self._buffer, self._order = epochs, buffer, order
         self._checkpoint, self._seed, self._every_epoch = checkpoint, seed, every_epoch
-        self._settle = settle
+        self._settle, self._rate = settle, rate
         self._workers: dict[str, _Worker] = {}
         self._leases = 0
         self._ending = False
@@ -148,7 +151,8 @@ class Schedule:
                     return []
             case Committed(name, seconds):
                 self._committed(name, seconds, now)
-            case EpochEnded(stop, commit):
+            case EpochEnded(stop, commit, rate):
+                self._rate = rate
                 return self._epoch_ended(stop, commit, now)
             case Stopping():
                 return [
@@ -262,7 +266,8 @@ class Schedule:
                 other.held -= worker.held
         if worker.ahead is None and not self._somebody_waits():
             worker.ahead = self._plan(worker)
-        return Train(name, worker.lease, worker.ahead, max(self._checkpoint - (now - worker.committed), 0.0))
+        seconds = max(self._checkpoint - (now - worker.committed), 0.0)
+        return Train(name, worker.lease, worker.ahead, seconds, self._rate)
 
     def _somebody_waits(self) -> bool:
         return any(not worker.busy for worker in self._workers.values())

@@ -65,6 +65,9 @@ class EpochEnded:
     commit: bool = False
     """Whether the end of the epoch is to be committed at once, whatever that costs."""
 
+    rate: float = 1.0
+    """Factor on the learning rates from now on."""
+
 
 @dataclass(frozen=True)
 class Stopping:
@@ -85,6 +88,9 @@ class Train:
 
     seconds: float
     """After so long it reports what it has done, to be committed."""
+
+    rate: float = 1.0
+    """Factor on the learning rates."""
 
 
 @dataclass(frozen=True)

@@ -130,10 +130,10 @@ class GraphStore:
             return np.zeros(stop - start, np.int64)
         return self._split_array(split, column).read(start, stop).astype(np.int64, copy=False)
 
-    def degrees(self, entity_type: str) -> npt.NDArray[np.int64]:
-        """Return how often each entity of a type is used in the train split, int64, shape (count,)."""
+    def degrees(self, entity_type: str, start: int = 0, stop: int | None = None) -> npt.NDArray[np.int64]:
+        """Return how often entities of a type, all or start to stop, are used in the train split, int64."""
         degrees = self._array(f"degrees/{entity_type}")
-        return degrees.read(0, len(degrees)).astype(np.int64, copy=False)
+        return degrees.read(start, len(degrees) if stop is None else stop).astype(np.int64, copy=False)
 
     def features(self, entity_type: str) -> Features | None:
         """Return which features a type's entities have, or None if it is not featurised."""

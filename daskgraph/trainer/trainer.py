@@ -98,6 +98,8 @@ class Trainer:
         self._model = model
         self._parameters = parameters
         self._threads = threads
+        self.rate = 1.0
+        """Factor on both learning rates."""
         self._spare: dict[tuple[Group, Sizes], list[Workspace]] = {}
         self._lock = Lock()
 
@@ -173,7 +175,7 @@ class Trainer:
         loss, _ = train_batches(
             kernels.functions,
             kernels.forward_backward,
-            kernels.settings,
+            self._at_rate(kernels.settings),
             shared,
             part.batches,
             work,
@@ -184,6 +186,12 @@ class Trainer:
         with self._lock:
             self._spare[group, sizes].append(work)
         return int(part.batches.starts[last] - part.batches.starts[first]), float(loss)
+
+    def _at_rate(self, settings: Settings) -> Settings:
+        return settings._replace(
+            learning_rate=np.float32(self.rate * settings.learning_rate),
+            relation_learning_rate=np.float32(self.rate * settings.relation_learning_rate),
+        )
 
     def _kernels(self, group: Group) -> _Kernels:
         with self._lock:
@@ -209,6 +217,8 @@ class Trainer:
                 NO_FEATURES if features is None else FeatureLists(*features)
                 for features in (tables[group.head].features, tables[group.tail].features)
             ),
+            head_chances=tables[group.head].chances,
+            tail_chances=tables[group.tail].chances,
         )
 
     def _side(self, kind: str, table: TypeTable) -> tuple[Floats, Floats, Ids, Floats, Floats]:

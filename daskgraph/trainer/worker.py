@@ -91,6 +91,7 @@ class Worker:
         lease, ahead = instruction.lease, instruction.ahead
         began = started = time.perf_counter()
         self.lease, self.work = lease, Work()
+        self._trainer.rate = instruction.rate
         self.buffer.hold(lease.partitions, lease.kept)
         if ahead is not None:
             self.buffer.read_ahead(ahead.partitions)

@@ -29,6 +29,7 @@ ORDERED = {"contract", "nsz"}
 Matrix = types.Array(types.float32, 2, "C")
 Vector = types.Array(types.float32, 1, "C")
 Ids = types.Array(types.int64, 1, "C")
+Chances = types.Array(types.float64, 1, "C")
 Counters = types.Array(types.uint64, 1, "C")
 Ranges = types.Array(types.int64, 2, "C")
 Flags = types.Array(types.boolean, 1, "C")

@@ -3,21 +3,26 @@
 import numpy as np
 from numba.core import types
 
-from .jit import Ids, Matrix, Ranges, inner_kernel, variant
+from .jit import Chances, Ids, Matrix, Ranges, inner_kernel, variant
 from .losses import IGNORED
 from .rng import below, philox
 
-# candidates(key, batch, side, ranges (k, 2), out (n,))
-CANDIDATES = types.void(types.uint64, types.int64, types.int64, Ranges, Ids)
+# candidates(key, batch, side, ranges (k, 2), chances (rows,) or (0,), out (n,))
+CANDIDATES = types.void(types.uint64, types.int64, types.int64, Ranges, Chances, Ids)
 # ignore(in_batch, all_candidates, same, ranges (k, 2), ids (uses,), first, scores (b, n))
 IGNORE = types.void(types.boolean, types.boolean, types.boolean, Ranges, Ids, types.int64, Matrix)
+
+_UNIT = 1.0 / 4294967296.0
+
+NO_CHANCES = np.zeros(0)
+"""Where all rows are alike."""
 
 HEAD_SIDE = 0
 TAIL_SIDE = 1
 
 
 @variant(CANDIDATES)
-def draw_uniform(key, batch, side, ranges, out):
+def draw_uniform(key, batch, side, ranges, chances, out):
     """Fill out (n,) with rows drawn uniformly, with replacement, from the row ranges (k, 2) [first, last)."""
     total = np.int64(0)
     for k in range(ranges.shape[0]):
@@ -33,7 +38,22 @@ def draw_uniform(key, batch, side, ranges, out):
 
 
 @variant(CANDIDATES)
-def list_all(key, batch, side, ranges, out):
+def draw_by_chance(key, batch, side, ranges, chances, out):
+    """Fill out (n,) with rows of the ranges (k, 2) [first, last), laid end to end, each with its own chance.
+
+    `chances` (rows,) are sums up to and with each of them. Equation 59.
+    """
+    high = np.uint64(batch) >> np.uint64(32)
+    low = np.uint64(batch) & np.uint64(0xFFFFFFFF)
+    for i in range(0, len(out), 2):
+        w0, w1, w2, w3 = philox(key, np.uint64(i >> 1), np.uint64(side), low, high)
+        out[i] = _row(ranges, _drawn(chances, w0, w1))
+        if i + 1 < len(out):
+            out[i + 1] = _row(ranges, _drawn(chances, w2, w3))
+
+
+@variant(CANDIDATES)
+def list_all(key, batch, side, ranges, chances, out):
     """Fill out (n,) with every row of the ranges (k, 2), in order, n of them at most."""
     position = 0
     for k in range(ranges.shape[0]):
@@ -41,6 +61,21 @@ def list_all(key, batch, side, ranges, out):
             if position < len(out):
                 out[position] = row
                 position += 1
+
+
+@inner_kernel
+def _drawn(chances, high, low):
+    """The first place whose sum of chances (rows,) is above a 64-bit fraction of them all."""
+    share = (np.float64(high) + np.float64(low) * _UNIT) * _UNIT
+    wanted = share * chances[len(chances) - 1]
+    first, last = 0, len(chances) - 1
+    while first < last:
+        middle = (first + last) // 2
+        if chances[middle] <= wanted:
+            first = middle + 1
+        else:
+            last = middle
+    return first
 
 
 @inner_kernel

@@ -65,11 +65,26 @@ def list_uses(functions, settings, tables, batches, work, key, batch):
         work.ids[i] = batches.head[first + i]
         work.ids[heads + i] = batches.tail[first + i]
     call_candidates(
-        functions.candidates, (key, batch, HEAD_SIDE, tables.head_ranges, work.ids[sizes.batch : heads])
+        functions.candidates,
+        (
+            key,
+            batch,
+            HEAD_SIDE,
+            tables.head_ranges,
+            tables.head_chances,
+            work.ids[sizes.batch : heads],
+        ),
     )
     call_candidates(
         functions.candidates,
-        (key, batch, TAIL_SIDE, tables.tail_ranges, work.ids[tails : tails + sizes.tail_extra]),
+        (
+            key,
+            batch,
+            TAIL_SIDE,
+            tables.tail_ranges,
+            tables.tail_chances,
+            work.ids[tails : tails + sizes.tail_extra],
+        ),
     )
     return sizes
 

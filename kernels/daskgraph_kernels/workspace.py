@@ -18,8 +18,8 @@ from .adagrad import (
 )
 from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
 from .dropout import drop
-from .jit import Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
-from .negatives import ignore_positives
+from .jit import Chances, Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
+from .negatives import NO_CHANCES, ignore_positives
 from .regularizers import add_n3
 from .rows import FEATURE_LISTS, NO_FEATURES, FeatureLists, gather
 
@@ -39,7 +39,7 @@ class Functions(NamedTuple):
     scores: Variant
     scores_backward: Variant
     loss: Variant
-    candidates: Variant  # draw_uniform or list_all
+    candidates: Variant  # draw_uniform, draw_by_chance or list_all
     # gather_means and step_features where the side's type is featurised.
     gather_heads: Variant = gather
     gather_tails: Variant = gather
@@ -111,6 +111,8 @@ class Tables(NamedTuple):
     relation_weights: Floats  # (relations,)
     head_features: FeatureLists = NO_FEATURES
     tail_features: FeatureLists = NO_FEATURES
+    head_chances: NDArray[np.float64] = NO_CHANCES  # (rows of head_ranges,): sums of chances to be drawn
+    tail_chances: NDArray[np.float64] = NO_CHANCES
 
 
 class Batches(NamedTuple):
@@ -187,7 +189,12 @@ SETTINGS = record(
 )
 SIZES = record(Sizes, *[types.int64] * 3)
 TABLES = record(
-    Tables, *[Matrix, Vector, Ranges, Vector, Vector] * 2, *[Matrix] * 4, Vector, *[FEATURE_LISTS] * 2
+    Tables,
+    *[Matrix, Vector, Ranges, Vector, Vector] * 2,
+    *[Matrix] * 4,
+    Vector,
+    *[FEATURE_LISTS] * 2,
+    *[Chances] * 2,
 )
 WORKSPACE = record(
     Workspace,

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from daskgraph_kernels.jit import COMPILED, kernel
-from daskgraph_kernels.negatives import HEAD_SIDE, TAIL_SIDE, draw_uniform, list_all, row_position
+from daskgraph_kernels.negatives import (
+    HEAD_SIDE,
+    NO_CHANCES,
+    TAIL_SIDE,
+    draw_by_chance,
+    draw_uniform,
+    list_all,
+    row_position,
+)
 
 DRAWS = 60_000 if COMPILED else 3_000
 WHOLE = np.array([[0, 30]])
@@ -19,7 +27,7 @@ def call_row_position(ranges: Any, row: Any) -> Any:
 
 def draw(ranges: Any = WHOLE, count: int = DRAWS, key: int = 3, batch: int = 0, side: int = 0) -> Any:
     out = np.full(count, -1)
-    draw_uniform(np.uint64(key), batch, side, ranges, out)
+    draw_uniform(np.uint64(key), batch, side, ranges, NO_CHANCES, out)
     return out
 
 
@@ -68,15 +76,34 @@ def test_draw_uniform__reaches_the_last_of_many() -> None:
     assert drawn.max() > 0.98 * 2**32
 
 
+def test_draw_by_chance__each_row_as_often_as_its_chance() -> None:
+    from scipy.stats import chisquare
+
+    chances = np.array([0, 3, 1, 2, 0, 0, 5, 4, 1, 2, 7, 0], float)
+    drawn = np.full(DRAWS, -1)
+    draw_by_chance(np.uint64(3), 0, 0, SCATTERED, np.cumsum(chances), drawn)
+    counts = np.bincount(drawn, minlength=107)[MEMBERS]
+    assert counts.sum() == DRAWS
+    assert (counts[chances == 0] == 0).all()
+    assert chisquare(counts[chances > 0], DRAWS * chances[chances > 0] / chances.sum()).pvalue > 1e-3
+
+
+def test_draw_by_chance__is_uniform_where_all_are_alike() -> None:
+    few, drawn = np.array([[0, 8]]), np.full(1001, -1)
+    draw_by_chance(np.uint64(3), 5, 1, few, np.arange(1.0, 9.0), drawn)
+    # The same fractions choose the same rows.
+    np.testing.assert_array_equal(drawn, draw(few, 1001, batch=5, side=1))
+
+
 def test_list_all() -> None:
     out = np.full(len(MEMBERS), -1)
-    list_all(np.uint64(0), 0, 0, SCATTERED, out)
+    list_all(np.uint64(0), 0, 0, SCATTERED, NO_CHANCES, out)
     assert out.tolist() == MEMBERS
 
 
 def test_list_all__stops_where_there_is_no_room() -> None:
     out = np.full(3, -1)
-    list_all(np.uint64(0), 0, 0, SCATTERED, out)
+    list_all(np.uint64(0), 0, 0, SCATTERED, NO_CHANCES, out)
     assert out.tolist() == MEMBERS[:3]
 
 

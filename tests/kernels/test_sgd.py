@@ -21,7 +21,7 @@ from naive_trainer import NaiveTrainer
 from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import reciprocal, standard
 from daskgraph_kernels.dropout import drop
-from daskgraph_kernels.negatives import HEAD_SIDE, TAIL_SIDE
+from daskgraph_kernels.negatives import HEAD_SIDE, NO_CHANCES, TAIL_SIDE
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
 from daskgraph_kernels.rows import NO_FEATURES
 from daskgraph_kernels.workspace import Batches, Tables, addresses
@@ -203,7 +203,7 @@ class Epoch:
             ranges = np.array(RANGES[kind])
             count = int((ranges[:, 1] - ranges[:, 0]).sum()) if options.all_candidates else options.uniform
             drawn = np.zeros(count if options.corrupt in ("both", name) else 0, np.int64)
-            make_functions(options).candidates(KEY, turn, side, ranges, drawn)
+            make_functions(options).candidates(KEY, turn, side, ranges, NO_CHANCES, drawn)
             candidates.append(drawn)
         edges = naive.Edges(
             batches.head[part],
