@@ -28,7 +28,14 @@ EVALUATION = {
     "seen": {"edges": 19, "mrr": 0.26, "mean_rank": 4.0, "hits": {"1": 0.1, "10": 0.5}, "auc": 0.75},
 }
 SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": EVALUATION | {"split": "valid"}}
-TRAIN_DEFAULTS = {"columns": None, "features": None, "init": None, "init_optimizer": True, "callback": ANY}
+TRAIN_DEFAULTS = {
+    "preset": None,
+    "columns": None,
+    "features": None,
+    "init": None,
+    "init_optimizer": True,
+    "callback": ANY,
+}
 ANSWERS = [("/m/1", "One", 0.5), ("/m/2", None, 0.25)]
 
 

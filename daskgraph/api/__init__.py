@@ -114,6 +114,7 @@ def train(
     path: str | Path | None = None,
     *,
     config: Given | Mapping[str, Any] = None,
+    preset: str | None = None,
     columns: Sequence[str] | None = None,
     labels: Any = None,
     features: Mapping[str, Any] | None = None,
@@ -137,6 +138,9 @@ def train(
         on with: its stored config holds, but for the keys that `config` gives.
     config
         A Config, a mapping or a TOML file.
+    preset
+        "knowledge-graph", "network" or "recommender": settings of a new model are chosen from the graph's
+        shape, but for the keys that `config` gives. The callback is told which, and why.
     columns
         Names or numbers of the columns head, relation, tail and weight of a source that is imported, where
         they can
@@ -186,6 +190,7 @@ def train(
         init=_init(init, init_optimizer),
         callback=callback or ignore,
         client=client,
+        preset=preset,
     )
     return Model(store, {"model": str(store.path), **summary})
 

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from daskgraph import presets
 from daskgraph.api.sources import (
     default_model_path,
     holds_source,
@@ -49,6 +50,8 @@ class Init(NamedTuple):
         return {"path": str(self.path.absolute()), "optimizer": self.optimizer}
 
 
+_NOTHING: Mapping[str, Any] = {}
+
 FIXED = ("graph", "entities", "relations", "walks", "model")
 """Sections of a config that a trained model can not change."""
 
@@ -75,6 +78,7 @@ def train_source(
     init: Init | None,
     callback: Callback,
     client: Any = None,
+    preset: str | None = None,
 ) -> tuple[ModelStore, dict[str, Any]]:
     """Train a source into a model; the store and the summary of this call."""
     given = given_keys(config)
@@ -84,21 +88,35 @@ def train_source(
     if target.exists():
         if init is not None:
             _check_init(init, target)
+        if preset is not None:
+            callback(Notice(f"{target} exists: its own config holds, not the preset {preset}"))
         store, graph = _open(source, target, given, columns, features)
         return store, _train(store, graph, callback, client)
     opened = open_graph_store(source)
-    checked = merge({}, given) if opened is None else _over(opened, given)
+    # Partitions depend on how long vectors are.
+    first = {} if preset is None else {"model": presets.choose(preset).settings["model"]}
+    checked = merge(first, given) if opened is None else _over(opened, given)
     if init is not None:
         ModelStore.open(init.path)
     graph = opened or open_source(source, target, checked, columns, labels, features, callback)
-    store = _create(target, _over(graph, given), graph, init)
+    store = _create(target, _over(graph, given, _preset(preset, graph, callback)), graph, init)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback, client)
 
 
-def _over(graph: GraphStore, given: Mapping[str, Any]) -> Config:
-    """Return the config of the keys given over what was fixed when a graph was imported."""
-    return merge_stored(import_settings(graph, given), given, graph.path)
+def _over(graph: GraphStore, given: Mapping[str, Any], chosen: Mapping[str, Any] = _NOTHING) -> Config:
+    """Return the config of the keys given over those chosen, and what was fixed when a graph was imported."""
+    return merge_stored({**chosen, **import_settings(graph, given)}, given, graph.path)
+
+
+def _preset(name: str | None, graph: GraphStore, callback: Callback) -> Mapping[str, Any]:
+    """Return the sections that a preset chooses for a graph, and say why."""
+    if name is None:
+        return {}
+    preset = presets.choose(name, presets.Shape.of(graph.schema, graph.splits))
+    for reason in preset.reasons:
+        callback(Notice(f"{name}: {reason}"))
+    return preset.settings
 
 
 def model_path(source: Any, path: str | Path | None) -> Path:

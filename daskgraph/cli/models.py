@@ -25,6 +25,11 @@ def _refuse_split(_: click.Context, parameter: click.Parameter, value: str | Non
 @features_option
 @click.option("--valid", hidden=True, expose_value=False, callback=_refuse_split)
 @click.option("--test", hidden=True, expose_value=False, callback=_refuse_split)
+@click.option(
+    "--preset",
+    type=click.Choice(["knowledge-graph", "network", "recommender"]),
+    help="Choose settings from the graph's shape, and say why; -c and -s count before.",
+)
 @click.option("--init", metavar="OTHER.zarr", help="Begin a new model with another one's vectors, by name.")
 @click.option(
     "--init-optimizer/--no-init-optimizer",
@@ -45,6 +50,7 @@ def train(
     output: str | None,
     columns: list[str] | None,
     features: dict[str, str] | None,
+    preset: str | None,
     init: str | None,
     init_optimizer: bool,
     cluster: str | None,
@@ -73,6 +79,7 @@ def train(
             source,
             output,
             config=given,
+            preset=preset,
             columns=columns,
             features=features,
             init=init,

@@ -204,7 +204,10 @@ class Trainer:
             return self._compiled[group]
 
     def _tables(self, group: Group, tables: dict[str, TypeTable]) -> Tables:
-        shared = self._parameters
+        shared, sides = self._parameters, (tables[group.head], tables[group.tail])
+        heads, tails = (
+            NO_FEATURES if table.features is None else FeatureLists(*table.features) for table in sides
+        )
         return Tables(
             *self._side(group.head, tables[group.head]),
             *self._side(group.tail, tables[group.tail]),
@@ -213,12 +216,9 @@ class Trainer:
             shared.tail,
             shared.tail_sums,
             self._model.relation_weights,
-            *(
-                NO_FEATURES if features is None else FeatureLists(*features)
-                for features in (tables[group.head].features, tables[group.tail].features)
-            ),
-            head_chances=tables[group.head].chances,
-            tail_chances=tables[group.tail].chances,
+            heads,
+            tails,
+            *(table.chances for table in sides),
         )
 
     def _side(self, kind: str, table: TypeTable) -> tuple[Floats, Floats, Ids, Floats, Floats]:
