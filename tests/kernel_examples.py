@@ -15,7 +15,7 @@ from daskgraph_kernels.comparators import COMPARATORS
 from daskgraph_kernels.dropout import drop
 from daskgraph_kernels.jit import kernel
 from daskgraph_kernels.losses import ADVERSARIAL, LOSSES, OFFSETS
-from daskgraph_kernels.negatives import draw_uniform, list_all
+from daskgraph_kernels.negatives import NO_CHANCES, draw_uniform, list_all
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
 from daskgraph_kernels.regularizers import REGULARIZERS
 from daskgraph_kernels.rows import NO_FEATURES, FeatureLists, gather, gather_means
@@ -179,7 +179,8 @@ def make_tables(options: Options) -> Tables:
     head_features = lists("head", options.heads)
     tail_features = head_features if options.same_type else lists("tail", options.tails)
     operators = on_heads, sums[0], on_tails, sums[1]
-    return Tables._make((*head, *tail, *operators, weights, head_features, tail_features))
+    features = head_features, tail_features
+    return Tables._make((*head, *tail, *operators, weights, *features, NO_CHANCES, NO_CHANCES))
 
 
 def make_batches(options: Options, count: int = 1) -> Batches:

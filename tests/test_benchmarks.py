@@ -4,10 +4,13 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import quality
 from cases import CASES, Case
 from graphs import Ids, NumberedGraph, draw_communities, read_triples
 from kernel_guard import Slow, limit, too_slow
+from known_graphs import communities, rings
 from pbg_model import PARAMETERS, Floats, read_pbg
 
 import daskgraph
@@ -118,3 +121,46 @@ def test_guard__what_is_slower_than_it_may_be() -> None:
         Slow("case", "gather", 0.001, 0.0),
     ]
     assert [one.function for one in too_slow(measured, recorded, same_processor=False)] == ["gather"]
+
+
+@pytest.mark.parametrize("row", quality.ROWS.values(), ids=quality.ROWS)
+def test_quality__rows_have_good_configs(row: quality.Row) -> None:
+    Config.from_toml(EXAMPLES / row.config)
+
+
+SMALL = ["training.epochs=1", "training.threads=1", "model.dimension=8", "evaluation.every=1"]
+
+
+def test_quality__repeats_a_row_of_each_kind(tmp_path: Path) -> None:
+    graph, social = tmp_path / "WN18RR", tmp_path / "BlogCatalog"
+    for folder in (graph, social):
+        folder.mkdir()
+    for split, last in (("train", None), ("valid", 9), ("test", 5)):
+        rings(24)[:last].to_csv(graph / f"{split}.tsv", sep="\t", header=False, index=False)
+    edges, labels = communities(3, 20, 6, 0.1)
+    edges.to_csv(social / "edges.tsv.gz", sep="\t", header=False, index=False)
+    pandas.Series({node: own[0] for node, own in labels.items()}).to_csv(
+        social / "labels.tsv.gz", sep="\t", header=False
+    )
+    lines = list(quality.repeat("wn18rr-complex", tmp_path, tmp_path, [3, 4], SMALL))
+    lines += quality.repeat("blogcatalog", tmp_path, tmp_path, [0], [*SMALL[:3], "walks.per_node=1"])
+    assert [(line["row"], line["seed"]) for line in lines] == [
+        ("wn18rr-complex", 3),
+        ("wn18rr-complex", 4),
+        ("blogcatalog", 0),
+    ]
+    assert all(0 < line["mrr"] <= 1 for line in lines[:2])
+    assert 0 <= lines[2]["macro_f1"] <= lines[2]["micro_f1"] <= 1
+    assert lines[0]["changed"] == SMALL
+
+
+def test_quality__splits_once_for_all_seeds(tmp_path: Path) -> None:
+    (tmp_path / "g").mkdir()
+    rings(100).to_csv(tmp_path / "g" / "edges.tsv.gz", sep="\t", header=False, index=False)
+    place = quality.split(tmp_path / "g", tmp_path)
+    parts = [
+        pandas.read_csv(place / f"{name}.tsv", sep="\t", header=None) for name in ("train", "valid", "test")
+    ]
+    assert [len(part) for part in parts] == [270, 15, 15]
+    assert len(pandas.concat(parts).drop_duplicates()) == 300
+    assert quality.split(tmp_path / "g", tmp_path) == place

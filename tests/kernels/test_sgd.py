@@ -166,7 +166,8 @@ class Epoch:
         head, tail = self.kinds(group)
         operators = self.head_parameters, self.head_sums, self.tail_parameters, self.tail_sums
         features = [self.features.get(kind, NO_FEATURES) for kind in (head, tail)]
-        return Tables._make((*side(head), *side(tail), *operators, self.weights, *features))
+        chances = NO_CHANCES, NO_CHANCES
+        return Tables._make((*side(head), *side(tail), *operators, self.weights, *features, *chances))
 
     def train(self) -> list[tuple[float, float]]:
         """Train one epoch by the kernels; loss and penalty of every batch."""
