@@ -8,6 +8,7 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
+from .ahead import DISTANCE, fetch_number, fetch_row
 from .jit import Flags, Ids, Matrix, Ranges, Vector, inner_kernel, record, variant
 from .rows import FEATURE_LISTS, FeatureLists
 
@@ -87,6 +88,9 @@ def _step_row(rows, sums, row, gradient, rate):
 def step_rows(rows, sums, features, links, ids, gradient, first, last, shared, rate):
     """A step of every row (m, d) for the use of [first, last) that stands for its id. Equation 40."""
     for use in range(first, last):
+        if use + DISTANCE < last:
+            fetch_number(sums, ids[use + DISTANCE])
+            fetch_row(rows, ids[use + DISTANCE])
         if not shared[use]:
             _step_row(rows, sums, ids[use], gradient[use], rate)
 

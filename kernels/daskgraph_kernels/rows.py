@@ -6,6 +6,7 @@ import numpy as np
 from numba.core import types
 from numpy.typing import NDArray
 
+from .ahead import DISTANCE, fetch_row
 from .jit import Ids, Matrix, Vector, inner_kernel, record, variant
 
 
@@ -44,8 +45,12 @@ def gather(table, features, ids, first, last, common, max_norm, out):
     A row longer than max_norm > 0 is shortened in the table first.
     """
     d = table.shape[1]
+    for i in range(first, min(first + DISTANCE, last)):
+        fetch_row(table, ids[i])
     for i in range(first, last):
         row = ids[i]
+        if i + DISTANCE < last:
+            fetch_row(table, ids[i + DISTANCE])
         if max_norm > 0:
             _shorten(table, row, max_norm)
         for j in range(d):
