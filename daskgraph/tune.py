@@ -165,7 +165,9 @@ def _random_batches(model: Model, count: int, random: np.random.Generator) -> li
             rows[own] = random.integers(schema.entity_type(name).count, size=own.stop - own.start)
     weight = np.ones(count, np.float32) if schema.weighted else None
     edges = Edges(head, relation, tail, weight)
-    return cut(edges, model.group_index, config.training.batch_size, config.model.reciprocal, random)
+    return cut(
+        edges, model.group_index, config.training.batch_size, config.model.reciprocal, config.training.seed
+    )
 
 
 def _spread(group_index: npt.NDArray[np.int64], most: int) -> npt.NDArray[np.int64]:

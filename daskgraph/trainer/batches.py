@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.graph import Edges
+from daskgraph_kernels.rng import derive_key
+from daskgraph_kernels.shuffling import copy_edges, count_keys, list_edges, shuffle, sort_by_key
 from daskgraph_kernels.workspace import Batches
 
 Ids = npt.NDArray[np.int64]
@@ -36,9 +38,7 @@ class Run(NamedTuple):
     """One past the last."""
 
 
-def cut(
-    edges: Edges, group_index: Ids, batch_size: int, mixed: bool, random: np.random.Generator
-) -> list[GroupBatches]:
+def cut(edges: Edges, group_index: Ids, batch_size: int, mixed: bool, key: int) -> list[GroupBatches]:
     """Shuffle edges and cut them into batches.
 
     Parameters
@@ -52,20 +52,18 @@ def cut(
     mixed
         Whether the relations of a group share batches. If not, a batch has one relation, and batches of all
         relations come in random order: at any time a relation is as likely as it has batches left.
-    random
-        Where the order comes from.
+    key
+        What decides the order.
     """
-    shuffled = random.permutation(len(edges.head))
-    keys = edges.relation[shuffled]
-    if mixed:
-        keys = group_index[keys]
-    order = shuffled[np.argsort(keys, kind="stable")] if len(keys) and np.ptp(keys) else shuffled
-    keys = edges.relation[order] if not mixed else group_index[edges.relation[order]]
-    starts, stops = _chunks(keys, batch_size)
-    groups = group_index[edges.relation[order[starts]]]
+    order, ends = _sorted(group_index[edges.relation] if mixed else edges.relation, len(group_index), key)
+    starts, stops, keys = _chunks(ends, batch_size)
+    groups = keys if mixed else group_index[keys]
     return [
         GroupBatches(
-            int(group), _gather(edges, order, starts[groups == group], stops[groups == group], random)
+            int(group),
+            _gather(
+                edges, order, starts[groups == group], stops[groups == group], derive_key(key, int(group))
+            ),
         )
         for group in np.unique(groups)
     ]
@@ -86,22 +84,36 @@ def runs(parts: list[GroupBatches], threads: int, random: np.random.Generator) -
     return [found[index] for index in random.permutation(len(found))]
 
 
-def _chunks(keys: Ids, size: int) -> tuple[Ids, Ids]:
-    """Bounds of stretches of at most `size` equal keys."""
-    bounds = np.concatenate([[0], np.flatnonzero(np.diff(keys)) + 1, [len(keys)]])
-    lengths = np.diff(bounds)
-    counts = -(-lengths // size)
-    first = np.repeat(bounds[:-1], counts)
-    nth = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    starts = first + nth * size
-    return starts, np.minimum(starts + size, np.repeat(bounds[1:], counts))
+def _sorted(keys: Ids, count: int, key: int) -> tuple[Ids, Ids]:
+    """A random order of edges in which equal keys are together, and where each of the `count` keys ends."""
+    order, ends = np.empty(len(keys), np.int64), np.empty(count + 1, np.int64)
+    shuffle(np.uint64(key), order)
+    count_keys(keys, ends)
+    if np.diff(ends).max(initial=0) == len(keys):
+        return order, ends[1:]
+    out = np.empty_like(order)
+    sort_by_key(keys, order, ends, out)
+    return out, ends[:-1]
 
 
-def _gather(edges: Edges, order: Ids, starts: Ids, stops: Ids, random: np.random.Generator) -> Batches:
+def _chunks(ends: Ids, size: int) -> tuple[Ids, Ids, Ids]:
+    """Bounds of stretches of at most `size` equal keys, and their keys; key k ends at ends[k]."""
+    counts = -(-np.diff(ends, prepend=0) // size)
+    keys = np.repeat(np.arange(len(ends)), counts)
+    nth = np.arange(len(keys)) - np.repeat(np.cumsum(counts) - counts, counts)
+    starts = np.concatenate([[0], ends[:-1]])[keys] + nth * size
+    return starts, np.minimum(starts + size, ends[keys]), keys
+
+
+def _gather(edges: Edges, order: Ids, starts: Ids, stops: Ids, key: np.uint64) -> Batches:
     """Copy the edges of some batches together, the batches in random order."""
-    shuffled = random.permutation(len(starts))
+    shuffled = np.empty(len(starts), np.int64)
+    shuffle(key, shuffled)
     starts, lengths = starts[shuffled], (stops - starts)[shuffled]
     bounds = np.concatenate([[0], np.cumsum(lengths)])
-    chosen = order[np.repeat(starts - bounds[:-1], lengths) + np.arange(bounds[-1])]
+    chosen = np.empty(int(bounds[-1]), np.int64)
+    list_edges(order, starts, bounds, chosen)
+    head, relation, tail = columns = np.empty((3, len(chosen)), np.int64)
+    copy_edges(edges.head, edges.relation, edges.tail, chosen, columns)
     weight = np.empty(0, np.float32) if edges.weight is None else edges.weight[chosen]
-    return Batches(edges.head[chosen], edges.relation[chosen], edges.tail[chosen], weight, bounds)
+    return Batches(head, relation, tail, weight, bounds)

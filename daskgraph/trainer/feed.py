@@ -20,6 +20,9 @@ Ids = npt.NDArray[np.int64]
 
 _READERS = 4
 
+_FIRST = 8
+"""The first slice of a lease is so many times smaller, the next twice that: kernels may be waiting for it."""
+
 _BLOCKS, _ORDER = 0xB10C5, 0x0D3
 
 
@@ -72,7 +75,7 @@ class Feed:
         """
         pieces: list[tuple[Bucket, int, int]] = []
         stretches: dict[Bucket, Stretch] = {}
-        edges = 0
+        edges, wished = 0, self._size // _FIRST
         for stretch in lease.stretches:
             blocks = self._blocks(lease.epoch, stretch.bucket, block)
             if not blocks:
@@ -82,9 +85,10 @@ class Feed:
                 pieces.append((stretch.bucket, start, stop))
                 edges += stop - start
                 stretches[stretch.bucket] = Stretch(stretch.bucket, number + 1, number + 1 == len(blocks))
-                if edges >= self._size:
+                if edges >= wished:
                     yield self._slice(lease, pieces, stretches)
                     pieces, stretches, edges = [], {}, 0
+                    wished = min(2 * wished, self._size)
         if stretches:
             yield self._slice(lease, pieces, stretches)
 
@@ -95,7 +99,7 @@ class Feed:
         if first == last:
             return []
         bounds = [first, *range(first - first % size + size, last, size), last]
-        random = self._random(_BLOCKS, epoch, number)
+        random = np.random.Generator(np.random.Philox(int(self._key(_BLOCKS, epoch, number))))
         return [(bounds[index], bounds[index + 1]) for index in random.permutation(len(bounds) - 1).tolist()]
 
     def _slice(
@@ -113,7 +117,7 @@ class Feed:
             self._model.group_index,
             config.training.batch_size,
             config.model.reciprocal,
-            self._random(_ORDER, *place),
+            int(self._key(_ORDER, *place)),
         )
         return Slice(parts, place, tuple(stretches.values()))
 
@@ -130,6 +134,8 @@ class Feed:
         ]
         head = np.array([shifts[0][relation.head] for relation in relations], np.int64)
         tail = np.array([shifts[1][relation.tail] for relation in relations], np.int64)
+        if not (head.any() or tail.any()):
+            return edges
         if len(relations) == 1:
             return edges._replace(head=edges.head + head[0], tail=edges.tail + tail[0])
         return edges._replace(head=edges.head + head[edges.relation], tail=edges.tail + tail[edges.relation])
@@ -141,9 +147,8 @@ class Feed:
     def _number(self, bucket: Bucket) -> int:
         return bucket[0] * self._model.schema.partitions + bucket[1]
 
-    def _random(self, *what: int) -> np.random.Generator:
-        key = derive_key(self._model.config.training.seed, *what)
-        return np.random.Generator(np.random.Philox(int(key)))
+    def _key(self, *what: int) -> np.uint64:
+        return derive_key(self._model.config.training.seed, *what)
 
 
 def _joined(pieces: list[Edges]) -> Edges:

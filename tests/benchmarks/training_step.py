@@ -114,5 +114,7 @@ class Step:
         relation = np.repeat(np.arange(relations), -(-edges // relations))[:edges]
         mixed = self._model.config.model.reciprocal
         drawn = Edges(head, relation, tail, None)
-        [part] = cut(drawn, self._model.group_index, case.in_batch, mixed, self._random)
+        [part] = cut(
+            drawn, self._model.group_index, case.in_batch, mixed, int(self._random.integers(1 << 62))
+        )
         return Run(part, 0, len(part.batches.starts) - 1)

@@ -23,7 +23,7 @@ def some_edges(count: int, weighted: bool = True) -> Edges:
 @given(st.integers(1, 300), st.integers(1, 40), st.booleans())
 def test_cut__every_edge_once(count: int, size: int, mixed: bool) -> None:
     edges = some_edges(count)
-    parts = cut(edges, GROUPS, size, mixed, np.random.default_rng(1))
+    parts = cut(edges, GROUPS, size, mixed, 1)
     head = np.concatenate([part.batches.head for part in parts])
     assert sorted(head) == list(range(count))
     for part in parts:
@@ -41,20 +41,20 @@ def test_cut__every_edge_once(count: int, size: int, mixed: bool) -> None:
 
 @given(st.integers(1, 300), st.integers(1, 40))
 def test_cut__one_relation_a_batch(count: int, size: int) -> None:
-    for part in cut(some_edges(count), GROUPS, size, False, np.random.default_rng(1)):
+    for part in cut(some_edges(count), GROUPS, size, False, 1):
         batches = part.batches
         for first, last in zip(batches.starts[:-1], batches.starts[1:], strict=True):
             assert len(np.unique(batches.relation[first:last])) == 1
 
 
 def test_cut__mixed_batches_are_full() -> None:
-    for part in cut(some_edges(1000), GROUPS, 32, True, np.random.default_rng(1)):
+    for part in cut(some_edges(1000), GROUPS, 32, True, 1):
         lengths = np.diff(part.batches.starts)
         assert (lengths < 32).sum() <= 1
 
 
 def test_cut__relations_come_interleaved() -> None:
-    (part, *_) = cut(some_edges(4000), np.zeros(4, np.int64), 10, False, np.random.default_rng(1))
+    (part, *_) = cut(some_edges(4000), np.zeros(4, np.int64), 10, False, 1)
     first_of_batch = part.batches.relation[part.batches.starts[:-1]]
     quarter = first_of_batch[: len(first_of_batch) // 4]
     assert set(quarter) == {0, 1, 2, 3}
@@ -63,20 +63,20 @@ def test_cut__relations_come_interleaved() -> None:
 
 @pytest.mark.parametrize("mixed", [True, False])
 def test_cut__same_seed_same_batches(mixed: bool) -> None:
-    first, second = (cut(some_edges(500), GROUPS, 7, mixed, np.random.default_rng(9)) for _ in range(2))
+    first, second = (cut(some_edges(500), GROUPS, 7, mixed, 9) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         for a, b in zip(one.batches, other.batches, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
 def test_cut__unweighted_edges_carry_no_weights() -> None:
-    (part, *_) = cut(some_edges(20, weighted=False), GROUPS, 7, True, np.random.default_rng(0))
+    (part, *_) = cut(some_edges(20, weighted=False), GROUPS, 7, True, 0)
     assert part.batches.weight.shape == (0,)
 
 
 @given(st.integers(1, 2000), st.integers(1, 16), st.integers(1, 8))
 def test_runs__every_batch_once(count: int, size: int, threads: int) -> None:
-    parts = cut(some_edges(count), GROUPS, size, False, np.random.default_rng(1))
+    parts = cut(some_edges(count), GROUPS, size, False, 1)
     found = runs(parts, threads, np.random.default_rng(2))
     for part in parts:
         spans = sorted((run.first, run.last) for run in found if run.batches is part)
