@@ -1,4 +1,4 @@
-"""Rows asked for before they are needed: in a large table most are in no cache, and all keep a core waiting."""
+"""Rows asked for before they are needed: in a large table most are in no cache, and a core waits for each."""
 
 from typing import Any
 
