@@ -924,6 +924,20 @@ class LeaseFailedError(DaskgraphError):
 
 
 @dataclass(eq=False)
+class SchedulerLostError(DaskgraphError):
+    """A cluster whose scheduler is gone."""
+
+    address: str
+    """Where it was."""
+
+    def __str__(self) -> str:
+        return (
+            f"the scheduler at {self.address} does not answer any more; what was committed is safe, "
+            "train again on a cluster that runs"
+        )
+
+
+@dataclass(eq=False)
 class NoProgressError(DaskgraphError):
     """A cluster on which nothing happens any more."""
 

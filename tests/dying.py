@@ -1,13 +1,14 @@
 """Run daskgraph as a command that kills itself at some point: `python dying.py POINT CALLS ARGUMENT...`."""
 
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from daskgraph import buffer, cli
+from daskgraph import buffer, cli, parameters
 from daskgraph.executors import recording
 from daskgraph.store import graph_store, staging
 from daskgraph.trainer import trainer
@@ -36,12 +37,29 @@ POINTS: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "moving": (os, "replace", is_chunk),
     "writing progress": (os, "replace", is_record),
     "at an epoch's end": (recording.Recorder, "end_epoch", always),
+    "pushing": (parameters.ParameterClient, "_hand_in", always),
 }
 """Where it dies: an attribute, and which of its calls count."""
 
 
-def die_at(point: str, calls: int) -> None:
-    """Kill this process at that call, before it does anything."""
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def freeze() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def fill_disk() -> None:
+    """Let the system refuse every larger write from now on, as a full disk does."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024))
+
+
+ENDS = {"kill": kill, "freeze": freeze, "fill disk": fill_disk}
+
+
+def die_at(point: str, calls: int, end: str = "kill") -> None:
+    """Bring this process to an end at that call, before it does anything; if it lives, it says what fails."""
     owner, name, counts = POINTS[point]
     original = getattr(owner, name)
     left = calls
@@ -49,9 +67,16 @@ def die_at(point: str, calls: int) -> None:
     def deadly(*arguments: Any, **named: Any) -> Any:
         nonlocal left
         left -= counts(*arguments)
-        if left <= 0 and counts(*arguments):
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **named)
+        if left > 0 or not counts(*arguments):
+            return original(*arguments, **named)
+        if left == 0:
+            ENDS[end]()
+        try:
+            return original(*arguments, **named)
+        except Exception as error:
+            sys.stderr.write(f"after {end}: {type(error).__name__}\n")
+            sys.stderr.flush()
+            raise
 
     setattr(owner, name, deadly)
 

@@ -54,6 +54,7 @@ class Cluster:
     epochs: list[Progress] = field(default_factory=list)
     alive: set[str] = field(default_factory=set)
     leaving: set[str] = field(default_factory=set)
+    failed: set[str] = field(default_factory=set)
     dismissed: set[str] = field(default_factory=set)
     running: dict[str, Train] = field(default_factory=dict)
     unfinished: dict[str, set[int]] = field(default_factory=dict)
@@ -83,6 +84,7 @@ class Cluster:
 
     def fail(self, worker: str) -> None:
         train = self.running.pop(worker)
+        self.failed.add(worker)
         self.unfinished[worker], self.memory[worker] = set(), {}
         self.queue = [entry for entry in self.queue if entry[2] != worker]
         heapq.heapify(self.queue)
@@ -97,17 +99,13 @@ class Cluster:
                 seconds = self.duration(instruction)
                 self.busy[worker] += seconds  # type: ignore[assignment]
                 self._later(seconds, worker, Trained(worker, lease.number, whole(lease)))
-            case Commit(worker, progress):
-                self.committed = progress
-                if worker is not None:
-                    for partition in self.unfinished[worker]:
-                        self.versions[partition] += 1
-                        if partition in self.memory[worker]:
-                            self.memory[worker][partition] = self.versions[partition]
-                    self.unfinished[worker] = set()
-                self._later(self.commit_seconds, worker or "", Committed(worker, self.commit_seconds))
+            case Commit(None, progress):
+                self._record(progress)
+                self._later(self.commit_seconds, "", Committed(None, self.commit_seconds))
+            case Commit(str(worker)):
+                self._later(self.commit_seconds, worker, Committed(worker, self.commit_seconds))
             case Dismiss(worker):
-                assert worker in self.leaving
+                assert worker in self.leaving | self.failed
                 assert not self.unfinished.pop(worker), "what it has trained is lost"
                 self.alive.discard(worker)
                 self.dismissed.add(worker)
@@ -129,6 +127,8 @@ class Cluster:
             if isinstance(event, Trained):
                 train = self.running.pop(worker)
                 self.trained.update((train.lease.epoch, stretch.bucket) for stretch in train.lease.stretches)
+            if isinstance(event, Committed) and event.worker is not None:
+                self._commit(event.worker)
             if event is not None:
                 self.tell(event)
             return not self.finished and self.aborted is None
@@ -142,6 +142,19 @@ class Cluster:
 
     def _later(self, seconds: float, worker: str, event: Event) -> None:
         heapq.heappush(self.queue, (self.now + seconds, next(self.numbers), worker, event))
+
+    def _commit(self, worker: str) -> None:
+        self._record(self.schedule.after_commit_of(worker))
+        for partition in self.unfinished[worker]:
+            self.versions[partition] += 1
+            if partition in self.memory[worker]:
+                self.memory[worker][partition] = self.versions[partition]
+        self.unfinished[worker] = set()
+
+    def _record(self, progress: Progress) -> None:
+        if self.committed is not None and self.committed.epoch == progress.epoch:
+            assert not (self.committed.buckets & ~progress.buckets).any(), "a commit is forgotten"
+        self.committed = progress
 
     def _begin(self, worker: str, lease: Lease, ahead: Lease | None) -> None:
         own = {*lease.partitions, *(ahead.partitions if ahead is not None else ())}

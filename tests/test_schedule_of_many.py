@@ -9,7 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulated_cluster import Cluster, durations
 
-from daskgraph.schedule import Progress, Schedule
+from daskgraph.schedule import (
+    Commit,
+    Committed,
+    Joined,
+    Progress,
+    Schedule,
+    Stretch,
+    Train,
+    Trained,
+    Work,
+)
 from daskgraph.schedule.greedy import choose
 
 
@@ -199,3 +209,39 @@ def test_choose__waits_for_a_partition_that_was_trained() -> None:
     found = choose(left, (), (0, 1, 2), 2, aligned)
     assert found is not None
     assert 0 in found
+
+
+def test_many__a_worker_that_always_fails_is_let_go_and_the_others_end_it() -> None:
+    played = cluster(8, 2)
+    for name in ("bad", "good"):
+        played.join(name)
+    while not played.finished and not played.aborted:
+        if "bad" in played.running:
+            played.fail("bad")
+        played.step()
+    assert played.dismissed == {"bad"}
+    assert played.finished
+    assert set(played.trained) == every_bucket(8)
+
+
+def test_many__who_joins_gets_its_share_when_the_other_has_committed() -> None:
+    schedule = Schedule(
+        Progress.from_dict({}, 8), 1, buffer=8, order="beta", checkpoint=10.0, seed=0, settle=True
+    )
+    (train,) = schedule.handle(Joined("a"), 0.0)
+    assert isinstance(train, Train)
+    assert train.lease.partitions == tuple(range(8))
+    assert not schedule.handle(Joined("b"), 1.0)
+    done = Stretch(train.lease.stretches[0].bucket, 1, True)
+    half = Stretch(train.lease.stretches[1].bucket, 5, False)
+    work = Work({done.bucket: done, half.bucket: half}, 6, 1.0, 1.0)
+    (commit,) = schedule.handle(Trained("a", train.lease.number, work), 11.0)
+    assert isinstance(commit, Commit)
+    given = schedule.handle(Committed("a", 0.1), 12.0)
+    leases = [told.lease for told in given if isinstance(told, Train)]
+    assert [len(lease.partitions) for lease in leases] == [2, 2]
+    assert not {*leases[0].partitions} & {*leases[1].partitions}
+    stretches = {stretch.bucket: stretch for lease in leases for stretch in lease.stretches}
+    assert done.bucket not in stretches
+    if half.bucket in stretches:
+        assert stretches[half.bucket].blocks == 5

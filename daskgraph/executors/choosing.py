@@ -42,8 +42,10 @@ def train_anywhere(
     from daskgraph.executors.cluster import Limits, train_on_cluster
 
     own = worker_config(model.config, available_threads(0)) if client is None else model.config
-    workers = cluster.started if client is None else 1
-    buffer = shared_buffer(Model(own, graph.schema), graph.splits["train"], workers, callback)
+    if client is None:
+        check_partitions(model.schema.partitions, cluster.started, callback)
+    threads = available_threads(own.training.threads)
+    buffer = choose_held(Model(own, graph.schema), graph.splits["train"], threads)
     limits = Limits(buffer, cluster.patience_seconds, own.to_dict())
     if client is None and cluster.kind == "slurm":
         from daskgraph.executors.slurm import slurm_client
@@ -69,17 +71,14 @@ def check_place(config: Config, path: Path) -> None:
         check(config, path)
 
 
-def shared_buffer(model: Model, edges: int, workers: int, callback: Callback) -> int:
-    """Return how many partitions each of several workers holds: what fits, and leaves some for the others.
+def check_partitions(partitions: int, workers: int, callback: Callback) -> None:
+    """Refuse partitions that several workers can not share, and tell of too few.
 
     Raises
     ------
     ConfigValueError
         Every lease would need all partitions.
     """
-    partitions = model.schema.partitions
-    buffer = choose_held(model, edges, available_threads(model.config.training.threads))
-    most = max(2, partitions // (2 * workers))
     if workers > 1 and partitions < 4:
         allowed = (
             f"needs a graph of 4 partitions or more, better {4 * workers}, and this one has {partitions}"
@@ -89,7 +88,6 @@ def shared_buffer(model: Model, edges: int, workers: int, callback: Callback) ->
     if partitions < 4 * workers:
         idle = f"{partitions} partitions keep at most {max(1, partitions // 4)} workers busy"
         callback(Notice(f"{idle}; {4 * workers} would keep {workers}"))
-    return min(buffer, most) if workers > 1 else buffer
 
 
 @contextmanager

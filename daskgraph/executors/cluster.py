@@ -1,7 +1,6 @@
 """Train on a Dask cluster: the schedule decides here, workers train, and only this process commits.
 
-Dask runs a dead worker's task again by itself, elsewhere: every task is therefore pinned to its worker, and
-one whose worker has left is released. A worker that was removed is an event like any other.
+A worker that was removed is an event like any other.
 """
 
 from __future__ import annotations
@@ -12,14 +11,15 @@ import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
 from daskgraph.errors import LeaseFailedError, NoProgressError
 from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
+from daskgraph.executors.connection import Connection, Future
+from daskgraph.executors.interrupts import uninterrupted
 from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
-from daskgraph.executors.session import Result, SessionPlugin, Training, stage_lease, train_lease
+from daskgraph.executors.session import Result, Training, stage_lease, train_lease
 from daskgraph.model import Model
-from daskgraph.parameters import ParameterServer
 from daskgraph.registration import registered
 from daskgraph.schedule import (
     Abort,
@@ -35,6 +35,7 @@ from daskgraph.schedule import (
     Leaving,
     Left,
     Schedule,
+    Stopping,
     Train,
     Trained,
 )
@@ -44,13 +45,11 @@ from daskgraph.vectors import StoredVectors
 if TYPE_CHECKING:
     from distributed import Client
 
-Future: TypeAlias = Any
-
 LOOK = 0.25
 """Seconds between two looks at which workers there are."""
 
-SERVER = "daskgraph-parameters"
-"""Begins the name of the worker that shared parameters live on; it trains nothing."""
+GRACE = 60.0
+"""Seconds that a worker has to end its slice, or to stage, after Ctrl-C."""
 
 
 @dataclass
@@ -71,8 +70,11 @@ class _Known:
 
     future: Future = None
     train: Train | None = None
-    commit: Commit | None = None
+    """What it is training; None while it stages."""
+
     began: float = 0.0
+    """When it was told to stage."""
+
     committed: bool = False
     """Whether its last staging was committed, and it has not been told."""
 
@@ -101,7 +103,7 @@ class Limits:
     """How a cluster is used."""
 
     buffer: int
-    """Partitions that a worker holds."""
+    """Partitions that a worker can hold."""
 
     patience: float
     """Seconds without any progress after which the training is given up."""
@@ -151,10 +153,13 @@ def train_on_cluster(
         The same bucket has failed three times.
     NoProgressError
         Nothing has happened for `limits.patience`.
+    SchedulerLostError
+        The cluster is gone.
+    KeyboardInterrupt
+        As it came, after what was trained is committed.
     """
     run = _Run(client, store, graph, model, limits, callback, evaluate)
     try:
-        run.begin()
         return run.train()
     finally:
         run.close()
@@ -173,7 +178,7 @@ class _Run:
         callback: Callback,
         evaluate: Evaluate | None,
     ) -> None:
-        self.client, self.store, self.callback, self.limits = client, store, callback, limits
+        self.store, self.callback, self.limits = store, callback, limits
         self.record = Recorder(store, model, graph.splits["train"], callback, evaluate)
         progress, training = stored_progress(store, graph, model), model.config.training
         self.schedule = Schedule(
@@ -188,7 +193,7 @@ class _Run:
             rate=self.record.rate,
         )
         paths = str(store.path.absolute()), str(graph.path.absolute())
-        self.training = Training(
+        described = Training(
             f"daskgraph-{uuid.uuid4().hex[:8]}",
             *paths,
             limits.config,
@@ -196,41 +201,26 @@ class _Run:
             progress.block,
             registered(),
         )
+        self.connection = Connection(client, described)
         self.workers: dict[str, _Known] = {}
         self.dismissed: set[str] = set()
         self.left: list[tuple[float, float, int, int]] = []
         self.done: Queue[tuple[str, Future]] = Queue()
         self.looked = self.moved = time.perf_counter()
-        self.finished = False
-
-    def begin(self) -> None:
-        """Bring the parameter server, and tell all workers what is trained."""
-        from distributed import Worker
-
-        address, security = self.client.scheduler_info()["address"], self.client.security
-
-        async def bring() -> Any:
-            host = own_host(address)
-            name = f"{SERVER}-{self.training.name}"
-            worker = Worker(address, nthreads=1, name=name, security=security, host=host, dashboard=False)
-            return await worker
-
-        self.host: Any = self.client.sync(bring)
-        self.client.register_plugin(SessionPlugin(self.training), name=self.training.name)
-        place = {"workers": [self.host.address], "allow_other_workers": False}
-        self.server = self.client.submit(ParameterServer, actor=True, **place).result()
+        self.finished = self.stopping = False
 
     def train(self) -> dict[str, Any]:
         self.record.begin(threads=0)
-        while not self.finished:
-            self._look()
-            try:
-                address, future = self.done.get(timeout=LOOK)
-            except Empty:
-                self._check_patience()
-                continue
-            self.moved = time.perf_counter()
-            self._report(address, future)
+        try:
+            while not self.finished:
+                self._look()
+                try:
+                    self._report(*self.done.get(timeout=LOOK))
+                except Empty:
+                    self._check_patience()
+        except KeyboardInterrupt:
+            self._stop()
+            raise
         figures = [*self.left, *(known.figures for known in self.workers.values())]
         summary = self.record.summary(self.schedule.progress, figures)
         summary["threads"] = max((known.threads for known in self.workers.values()), default=1)
@@ -242,9 +232,7 @@ class _Run:
         for known in self.workers.values():
             if known.future is not None:
                 known.future.cancel()
-        if hasattr(self, "host"):
-            self.client.unregister_worker_plugin(self.training.name)
-            self.client.sync(self.host.close)
+        self.connection.close()
 
     def _look(self) -> None:
         """See who has joined and who has left."""
@@ -252,16 +240,12 @@ class _Run:
         if now - self.looked < LOOK:
             return
         self.looked = now
-        scheduler: Any = self.client.scheduler
-        # Not `scheduler_info`: its client writes that over every 2 s, without workers.
-        found = self.client.sync(scheduler.identity, n_workers=-1)["workers"]
-        named = {address: str(info["name"]) for address, info in found.items()}
-        there = {address for address, name in named.items() if not name.startswith(SERVER)}
-        for address in self.workers.keys() - there:
+        there = self.connection.workers()
+        for address in self.workers.keys() - there.keys():
             self._lose(address)
         self._ask_crew(now)
-        for address in sorted(there - self.workers.keys() - self.dismissed):
-            self.workers[address] = _Known(f"worker-{uuid.uuid4().hex[:8]}", called=named[address])
+        for address in sorted(there.keys() - self.workers.keys() - self.dismissed):
+            self.workers[address] = _Known(f"worker-{uuid.uuid4().hex[:8]}", called=there[address])
             self.callback(Notice(f"worker {address} trains"))
             self._tell(Joined(address))
 
@@ -282,11 +266,14 @@ class _Run:
                 known.leaving = True
                 self._tell(Leaving(address))
 
-    def _dismiss(self, crew: Crew, address: str) -> Event:
+    def _dismiss(self, address: str) -> Event:
         known = self.workers.pop(address)
         self.left.append(known.figures)
         self.dismissed.add(address)
-        crew.dismiss(known.called)
+        if not known.leaving:
+            self.callback(Notice(f"worker {address} failed too often and gets no more leases"))
+        if self.limits.crew is not None:
+            self.limits.crew.dismiss(known.called)
         return Left(address, lost=False)
 
     def _lose(self, address: str) -> None:
@@ -301,8 +288,10 @@ class _Run:
         self._tell(Left(address, lost=self.limits.crew is None))
 
     def _tell(self, event: Event) -> None:
-        todo = self.schedule.handle(event, time.perf_counter())
-        while todo and not self.finished:
+        self._follow(self.schedule.handle(event, time.perf_counter()))
+
+    def _follow(self, todo: list[Instruction]) -> None:
+        while todo and not (self.finished or self.stopping):
             answer = self._carry_out(todo.pop(0))
             todo += self.schedule.handle(answer, time.perf_counter()) if answer is not None else []
 
@@ -311,20 +300,19 @@ class _Run:
             case Train(address):
                 known = self.workers[address]
                 known.train = instruction
-                arguments = (self.server, self.training.name, known.name, instruction, known.committed)
+                arguments = (self.connection.server, known.name, instruction, known.committed)
                 known.committed = False
                 self._submit(address, train_lease, *arguments)
             case Commit(None, progress):
                 started = time.perf_counter()
                 return Committed(None, self.record.commit(self.store.staging("driver"), progress, started))
             case Commit(str(address)):
-                known = self.workers[address]
-                known.commit, known.began = instruction, time.perf_counter()
-                self._submit(address, stage_lease, self.training.name)
-            case Dismiss(address) if self.limits.crew is not None:
-                return self._dismiss(self.limits.crew, address)
+                self.workers[address].began = time.perf_counter()
+                self._submit(address, stage_lease)
             case EndEpoch(progress):
                 return self.record.end_epoch(progress, lambda: StoredVectors(self.store))
+            case Dismiss(address):
+                return self._dismiss(address)
             case Abort(lease, reason):
                 failure = LeaseFailedError(lease.number, lease.partitions, reason)
                 failure.add_note(reason)
@@ -334,16 +322,9 @@ class _Run:
         return None
 
     def _submit(self, address: str, task: Any, *arguments: Any) -> None:
-        future = self.client.submit(
-            task,
-            *arguments,
-            workers=[address],
-            allow_other_workers=False,
-            retries=0,
-            pure=False,
-            key=f"{self.training.name}-{task.__name__}-{uuid.uuid4().hex[:8]}",
-        )
-        self.workers[address].future = future
+        with uninterrupted():
+            future = self.connection.submit(address, task, *arguments)
+            self.workers[address].future = future
         future.add_done_callback(lambda done: self.done.put((address, done)))
 
     def _report(self, address: str, future: Future) -> None:
@@ -351,39 +332,58 @@ class _Run:
         known = self.workers.get(address)
         if known is None or known.future is not future or future.cancelled():
             return
-        train, commit, known.train, known.commit, known.future = known.train, known.commit, None, None, None
+        self.moved = time.perf_counter()
+        train, began, known.train, known.future = known.train, known.began, None, None
         if future.status == "error":
-            lease = self.schedule.holders().get(address)
-            reason = "".join(traceback.format_exception(future.exception(), limit=-5))
-            self.store.remove_staging(known.name)
-            known.name, known.committed = f"worker-{uuid.uuid4().hex[:8]}", False
-            self._tell(Failed(address, lease.number if lease is not None else 0, reason))
-        elif commit is not None:
-            staging = self.store.staging(known.name, future.result())
-            seconds = self.record.commit(staging, commit.progress, known.began)
+            self._fail(address, known, future)
+        elif train is None:
+            with uninterrupted():
+                progress = self.schedule.after_commit_of(address)
+                seconds = self.record.commit(self.store.staging(known.name, future.result()), progress, began)
             known.committed = True
             self._tell(Committed(address, seconds))
-        elif train is not None:
+        else:
             result: Result = future.result()
             known.figures = (result.compute, result.waiting, result.reads, result.peak)
             known.threads = result.threads
             self.record.trained += result.work.edges
+            event = Trained(address, train.lease.number, result.work)
+            # Ctrl-C may come in the middle of whatever is told: the schedule is to know by then.
+            todo = self.schedule.handle(event, time.perf_counter())
             self.callback(EdgesTrained(train.lease.epoch + 1, result.work.edges, result.work.loss))
-            self._tell(Trained(address, train.lease.number, result.work))
+            self._follow(todo)
+
+    def _fail(self, address: str, known: _Known, future: Future) -> None:
+        lease, failure = self.schedule.holders().get(address), future.exception()
+        self.store.remove_staging(known.name)
+        known.name, known.committed = f"worker-{uuid.uuid4().hex[:8]}", False
+        self.callback(Notice(f"worker {address} failed: {failure or type(failure).__name__}"))
+        reason = "".join(traceback.format_exception(failure, limit=-5))
+        self._tell(Failed(address, lease.number if lease is not None else 0, reason))
+
+    def _stop(self) -> None:
+        """Commit what was trained before an interrupt."""
+        self.stopping = True
+        self.connection.stop_leases()
+        self._await_tasks()
+        for instruction in self.schedule.handle(Stopping(), time.perf_counter()):
+            self._carry_out(instruction)
+        self._await_tasks()
+
+    def _await_tasks(self) -> None:
+        """Wait until workers have ended what they were told to do, but not for those that are stuck."""
+        last = time.perf_counter() + GRACE
+        while any(known.future is not None for known in self.workers.values()):
+            self._look()
+            for address, known in list(self.workers.items()):
+                if known.future is not None and known.future.done():
+                    self._report(address, known.future)
+            if time.perf_counter() > last:
+                return
+            time.sleep(LOOK / 10)
 
     def _check_patience(self) -> None:
+        self.connection.check()
         if time.perf_counter() - self.moved > self.limits.patience:
             holders = {name: lease.partitions for name, lease in self.schedule.holders().items()}
             raise NoProgressError(self.limits.patience, holders)
-
-
-def own_host(address: str) -> str | None:
-    """Return the host of a scheduler if it is this machine, by the same address; else None.
-
-    Where a scheduler of ours listens, so does what we bring, and nowhere else.
-    """
-    import psutil
-
-    host = address.rpartition("://")[2].rpartition(":")[0]
-    own = {given.address for addresses in psutil.net_if_addrs().values() for given in addresses}
-    return host if host in own else None

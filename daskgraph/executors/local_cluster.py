@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -33,7 +34,13 @@ def local_client(workers: int) -> Iterator[Client]:
             dashboard_address=f"{LOOPBACK}:0",
             worker_dashboard_address=f"{LOOPBACK}:0",
             memory_limit=0,
+            preload=[__name__],
         ) as cluster,
         Client(cluster) as client,
     ):
         yield client
+
+
+def dask_setup(_: Any) -> None:
+    """Leave Ctrl-C to the driver: a terminal sends it to every process; Dask calls this in each worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -5,7 +5,10 @@ Tasks are short messages: what is trained stays on the worker, in the plugin tha
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 from distributed import Actor, WorkerPlugin, get_worker
@@ -20,6 +23,9 @@ from daskgraph.schedule import Train, Work
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.trainer import Worker
+
+PATIENCE = 5.0
+"""Seconds that a session has to end."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,7 @@ class Session:
         stored = store.read_parameters()
         parameters = model.pack(stored) if stored else model.initial()
         self.name = name
+        self._working = Lock()
         self._buffer = Buffer(store, graph, model, training.buffer, name)
         # Whole tables are filled by that, and shared from then on.
         self._buffer.hold([])
@@ -106,24 +113,31 @@ class Session:
 
     def train(self, instruction: Train) -> Result:
         """Train a lease."""
-        with single_threaded_products():
+        with self._working, single_threaded_products():
             work = self._worker.train(instruction, lambda edges, loss: None)
         spent = self._worker.spent
         return Result(work, spent.compute, spent.waiting, self._buffer.reads, peak_memory(), self._threads)
 
     def stage(self) -> str:
         """Stage all changes, with the parameters that workers share by now; return the staging's token."""
-        self._client.settle()
-        return self._worker.stage().token
+        with self._working:
+            self._client.settle()
+            return self._worker.stage().token
 
     def committed(self) -> None:
         """Know that what was staged is part of the model."""
         self._buffer.committed()
 
+    def stop(self) -> None:
+        """Let a lease end at the next slice, from any thread."""
+        self._worker.stop()
+
     def close(self) -> None:
-        """End all threads."""
-        self._client.close()
-        self._worker.close()
+        """End what is running, soon, and all threads."""
+        self.stop()
+        with self._working:
+            self._client.close()
+            self._worker.close()
 
 
 class SessionPlugin(WorkerPlugin):
@@ -139,10 +153,28 @@ class SessionPlugin(WorkerPlugin):
         self.name = training.name
         self.training = training
         self.session: Session | None = None
+        self.stopped = False
 
-    def teardown(self, worker: Any) -> None:
-        """End the session when the training is over, or the worker goes."""
-        self.close()
+    async def setup(self, worker: Any) -> None:
+        """End what a driver has left that died while it trained the same model: only one holds its lock."""
+        for other in list(worker.plugins.values()):
+            if isinstance(other, SessionPlugin) and other is not self and other.trains(self.training.model):
+                await other.teardown(worker)
+
+    async def teardown(self, worker: Any) -> None:
+        """End the session when the training is over, or the worker goes; one that is stuck ends later."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.to_thread(self.close), PATIENCE)
+
+    def trains(self, model: str) -> bool:
+        """Tell whether this is about a model."""
+        return self.training.model == model
+
+    def stop(self) -> None:
+        """Let the lease that runs end at its next slice, and so all that follow."""
+        self.stopped = True
+        if self.session is not None:
+            self.session.stop()
 
     def close(self) -> None:
         """End the session, and forget what it had not committed."""
@@ -151,7 +183,7 @@ class SessionPlugin(WorkerPlugin):
             session.close()
 
 
-def train_lease(server: Actor, training: str, name: str, instruction: Train, committed: bool) -> Result:
+def train_lease(training: str, server: Actor, name: str, instruction: Train, committed: bool) -> Result:
     """Train a lease on this worker; `committed`: what it had staged before is part of the model."""
     plugin = _plugin(training)
     try:
@@ -160,6 +192,8 @@ def train_lease(server: Actor, training: str, name: str, instruction: Train, com
             plugin.session = Session(plugin.training, name, server)
         elif committed:
             plugin.session.committed()
+        if plugin.stopped:
+            plugin.session.stop()
         return plugin.session.train(instruction)
     except BaseException:
         plugin.close()
@@ -175,6 +209,11 @@ def stage_lease(training: str) -> str:
     except BaseException:
         plugin.close()
         raise
+
+
+def stop_lease(training: str, dask_worker: Any) -> None:
+    """Let the lease that runs on a worker end at its next slice."""
+    dask_worker.plugins[training].stop()
 
 
 def _plugin(training: str) -> SessionPlugin:

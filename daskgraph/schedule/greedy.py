@@ -38,7 +38,8 @@ def choose(
     kept = list(held)
     while True:
         found = _filled(left, kept, np.array(free, np.int64), buffer, aligned)
-        if _meetings(left, np.array(found, np.int64), np.array(found, np.int64)).any():
+        within = np.array(found, np.int64)
+        if len(found) <= buffer and _meetings(left, within, within).any():
             return tuple(found)
         if not kept:
             return None

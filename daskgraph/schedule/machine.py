@@ -5,12 +5,11 @@ the time. A worker's work counts for good once it is committed; until then it is
 are the partitions it has changed.
 """
 
-from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import numpy as np
 
+from daskgraph.schedule.failures import Failures
 from daskgraph.schedule.greedy import Flags, choose
 from daskgraph.schedule.messages import (
     Abort,
@@ -32,46 +31,10 @@ from daskgraph.schedule.messages import (
 )
 from daskgraph.schedule.orders import Held, held_sets
 from daskgraph.schedule.progress import Bucket, Lease, Progress, Stretch, Work
+from daskgraph.schedule.worker import Worker
 from daskgraph_kernels.rng import derive_key
 
-ATTEMPTS = 3
-"""So many leases may fail on a bucket before the training is stopped."""
-
 _ORDER, _BUCKETS = 0x1EA5E, 0xB0C4E7
-
-
-@dataclass
-class _Worker:
-    """What the schedule knows of a worker."""
-
-    committed: float
-    """When it last committed."""
-
-    cost: float = 0.0
-    """Seconds that took."""
-
-    lease: Lease | None = None
-    ahead: Lease | None = None
-    held: set[int] = field(default_factory=set)
-    """Partitions that it has in memory, as they are."""
-
-    changed: set[int] = field(default_factory=set)
-    """Partitions that it has changed and not committed."""
-
-    work: Work = field(default_factory=Work)
-    """Trained and not committed."""
-
-    busy: bool = False
-    """Whether it is carrying out an instruction."""
-
-    leaving: bool = False
-    """Whether it is to hand back what it has."""
-
-    @property
-    def owned(self) -> set[int]:
-        """Partitions that no other worker may have."""
-        leases = [lease for lease in (self.lease, self.ahead) if lease is not None]
-        return self.changed.union(*(lease.partitions for lease in leases))
 
 
 class Schedule:
@@ -84,7 +47,8 @@ class Schedule:
     epochs
         Epochs when all is done, counted from the model's first.
     buffer
-        Partitions that a worker holds at once.
+        Partitions that a worker can hold at once; where there are several workers, they share all that there
+        are.
     order
         A name of `ORDERS`: the order in which partitions meet while there is one worker.
     checkpoint
@@ -116,11 +80,11 @@ class Schedule:
         self._epochs, self._buffer, self._order = epochs, buffer, order
         self._checkpoint, self._seed, self._every_epoch = checkpoint, seed, every_epoch
         self._settle, self._rate = settle, rate
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Worker] = {}
         self._leases = 0
         self._ending = False
         self._last_held: Held = progress.held
-        self._failures: Counter[Bucket] = Counter()
+        self._failures = Failures()
         self._begin_epoch()
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
@@ -135,12 +99,12 @@ class Schedule:
         """
         match event:
             case Joined(name):
-                self._workers[name] = _Worker(committed=now)
+                self._workers[name] = Worker(committed=now)
                 if len(self._workers) == 2:
                     # What several hold is no beginning for the order of one.
                     self._last_held = ()
             case Left(name, lost):
-                return self._left_by(name, "the worker died" if lost else "", now)
+                return self._left_by(name, lost, now)
             case Leaving(name):
                 if name in self._workers:
                     self._workers[name].leaving = True
@@ -166,6 +130,13 @@ class Schedule:
         """Return the lease that each worker is training."""
         return {name: worker.lease for name, worker in self._workers.items() if worker.lease is not None}
 
+    def after_commit_of(self, name: str) -> Progress:
+        """Return the progress once what a worker has trained is committed too.
+
+        That of the instruction is as of its time: others may have committed since.
+        """
+        return self.progress.after(self._workers[name].work)
+
     def _trained(self, name: str, number: int, work: Work) -> bool:
         worker = self._workers.get(name)
         if worker is None or worker.lease is None or worker.lease.number != number:
@@ -187,39 +158,49 @@ class Schedule:
             self._ending = False
         elif name in self._workers:
             worker = self._workers[name]
+            self._failures.forget(name, worker.work.stretches)
             self._fold(worker)
             worker.committed, worker.cost, worker.busy = now, seconds, False
             worker.changed.clear()
+            if worker.lease is not None and len(worker.lease.partitions) > self._room:
+                # Others have joined since, who wait for a part of it.
+                self._give_back(worker)
 
-    def _fold(self, worker: _Worker) -> None:
+    def _fold(self, worker: Worker) -> None:
         self.progress, worker.work = self.progress.after(worker.work), Work()
+
+    def _give_back(self, worker: Worker) -> None:
+        """Let others train what a worker was to train, and what it has not committed."""
+        for bucket in worker.unfinished:
+            if self._left is not None and not self.progress.buckets[bucket]:
+                self._left[bucket] = True
+        worker.lease = worker.ahead = None
+        self._begin_order()
 
     def _failed(self, name: str, number: int, reason: str, now: float) -> list[Instruction]:
         worker = self._workers.get(name)
-        if worker is None or worker.lease is None or worker.lease.number != number:
+        if worker is None or (worker.lease is not None and worker.lease.number != number):
             return []
-        found = self._left_by(name, reason, now)
-        if not any(isinstance(instruction, Abort) for instruction in found):
-            self._workers[name] = _Worker(committed=now, leaving=worker.leaving)
-            found += self._assign(now)
-        return found
+        self._failures.add(name, worker.attempted)
+        trusted = not self._failures.distrusts(name)
+        if trusted:
+            self._workers[name] = Worker(committed=now, leaving=worker.leaving)
+        else:
+            del self._workers[name]
+        if not self._workers or self._failures.is_hopeless(worker.attempted, self._workers):
+            return [_abort(worker, reason)]
+        self._give_back(worker)
+        return [*([] if trusted else [Dismiss(name)]), *self._assign(now)]
 
-    def _left_by(self, name: str, reason: str, now: float) -> list[Instruction]:
+    def _left_by(self, name: str, lost: bool, now: float) -> list[Instruction]:
         worker = self._workers.pop(name, None)
         if worker is None:
             return []
-        leases = [lease for lease in (worker.lease, worker.ahead) if lease is not None]
-        for bucket in {
-            *worker.work.stretches,
-            *(part.bucket for lease in leases for part in lease.stretches),
-        }:
-            if self._left is not None and not self.progress.buckets[bucket]:
-                self._left[bucket] = True
-        self._begin_order()
-        if worker.lease is not None and worker.busy and reason:
-            self._failures.update(stretch.bucket for stretch in worker.lease.stretches)
-            if max(self._failures[stretch.bucket] for stretch in worker.lease.stretches) >= ATTEMPTS:
-                return [Abort(worker.lease, reason)]
+        if lost and worker.busy:
+            self._failures.add(name, worker.attempted)
+            if self._failures.is_hopeless(worker.attempted, self._workers):
+                return [_abort(worker, "the worker died")]
+        self._give_back(worker)
         return self._assign(now)
 
     def _assign(self, now: float) -> list[Instruction]:
@@ -244,7 +225,7 @@ class Schedule:
                 return [EndEpoch(self.progress)]
         return given
 
-    def _next(self, name: str, worker: _Worker, now: float) -> Instruction | None:
+    def _next(self, name: str, worker: Worker, now: float) -> Instruction | None:
         """Return what a worker does next, None where it has to wait."""
         alone = len(self._workers) == 1 and not self._settle
         late = now - worker.committed >= self._checkpoint
@@ -259,7 +240,7 @@ class Schedule:
             worker.lease, worker.ahead = worker.ahead or self._plan(worker), None
         if worker.lease is None:
             return None
-        worker.busy = True
+        worker.busy, worker.latest = True, worker.lease
         worker.held = set(worker.lease.partitions)
         for other in self._workers.values():
             if other is not worker:
@@ -298,7 +279,7 @@ class Schedule:
             self._order, partitions, self._buffer, self.progress.held, random
         )
 
-    def _plan(self, worker: _Worker) -> Lease | None:
+    def _plan(self, worker: Worker) -> Lease | None:
         """Take partitions between which anything is left to train."""
         if self._left is None:
             return None
@@ -311,7 +292,7 @@ class Schedule:
                 return self._take(held, worker)
         return None
 
-    def _choose(self, worker: _Worker) -> Held | None:
+    def _choose(self, worker: Worker) -> Held | None:
         assert self._left is not None
         everything = range(len(self._left))
         taken = set[int]().union(*(other.owned for other in self._workers.values() if other is not worker))
@@ -321,9 +302,16 @@ class Schedule:
             trained[sorted(other.owned)] = True
         held = worker.held - taken
         free = [partition for partition in everything if partition not in taken and partition not in held]
-        return choose(self._left, sorted(held), free, self._buffer, trained)
+        return choose(self._left, sorted(held), free, self._room, trained)
 
-    def _take(self, held: Held, worker: _Worker) -> Lease:
+    @property
+    def _room(self) -> int:
+        """How many partitions a worker may hold now: with others, half of its share, for it reads ahead."""
+        workers = len(self._workers)
+        fair = self._buffer if workers < 2 else len(self.progress.buckets) // (2 * workers)
+        return min(self._buffer, max(2, fair))
+
+    def _take(self, held: Held, worker: Worker) -> Lease:
         assert self._left is not None
         held = tuple(sorted(held))
         rows, columns = np.nonzero(self._left[np.ix_(held, held)])
@@ -333,7 +321,7 @@ class Schedule:
         stretches = (Stretch(buckets[index], self.progress.partial.get(buckets[index], 0)) for index in order)
         return self._lease(held, tuple(stretches), worker)
 
-    def _lease(self, held: Held, stretches: tuple[Stretch, ...], worker: _Worker) -> Lease:
+    def _lease(self, held: Held, stretches: tuple[Stretch, ...], worker: Worker) -> Lease:
         self._leases += 1
         kept = tuple(sorted(worker.held & set(held)))
         return Lease(self._leases, self.progress.epoch, held, stretches, kept)
@@ -341,6 +329,11 @@ class Schedule:
     def _random(self, *what: int) -> np.random.Generator:
         key = derive_key(self._seed, what[0], self.progress.epoch, *what[1:])
         return np.random.Generator(np.random.Philox(int(key)))
+
+
+def _abort(worker: Worker, reason: str) -> Abort:
+    assert worker.latest is not None
+    return Abort(worker.latest, reason)
 
 
 def commit_due(now: float, last: float, cost: float, checkpoint: float) -> bool:

@@ -30,7 +30,7 @@ class Leaving:
 
 @dataclass(frozen=True)
 class Failed:
-    """A worker could not train its lease; what it had not committed is void."""
+    """A worker could not train its lease, or stage it; what it had not committed is void."""
 
     worker: str
     lease: int
@@ -103,7 +103,7 @@ class Commit:
 
 @dataclass(frozen=True)
 class Dismiss:
-    """Let a worker go that was to leave: it holds nothing any more."""
+    """Let a worker go that was to leave, and holds nothing any more, or that failed too often in a row."""
 
     worker: str
 
@@ -122,9 +122,11 @@ class Finish:
 
 @dataclass(frozen=True)
 class Abort:
-    """The same buckets failed too often: there is no point in going on."""
+    """Too much failed: there is no point in going on."""
 
     lease: Lease
+    """What failed last."""
+
     reason: str
 
 

@@ -18,10 +18,6 @@ Begun = tuple[Iterator[Slice], "Future[Slice | None]"]
 """The slices of a lease, and the next of them, which is being read."""
 
 
-def _nothing() -> None:
-    """Do nothing."""
-
-
 @dataclass
 class Spent:
     """Where the time of a worker went, in seconds."""
@@ -62,7 +58,7 @@ class Worker:
         buffer: Buffer,
         threads: int,
         block: int,
-        between_slices: Callable[[], None] = _nothing,
+        between_slices: Callable[[], None] = lambda: None,
     ) -> None:
         self.buffer, self.spent = buffer, Spent()
         self.lease: Lease | None = None
@@ -75,6 +71,7 @@ class Worker:
         self._between_slices = between_slices
         self._reader = ThreadPoolExecutor(1, "daskgraph-slices")
         self._begun: dict[int, Begun] = {}
+        self._stopped = False
 
     def compile(self) -> None:
         """Compile the kernels, or load them from the cache."""
@@ -108,10 +105,14 @@ class Worker:
             self.work += Work(stretches, edges, loss, ended - started)
             self._between_slices()
             started = ended
-            if ended - began >= instruction.seconds:
+            if self._stopped or ended - began >= instruction.seconds:
                 break
         self.lease = None
         return self.work
+
+    def stop(self) -> None:
+        """Let a lease end at the next slice, from any thread."""
+        self._stopped = True
 
     def _begin(self, lease: Lease) -> Begun:
         slices = self._feed.slices(lease, self._block)

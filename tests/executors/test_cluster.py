@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import dask
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,6 +18,8 @@ import daskgraph
 from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
 from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Notice
 from daskgraph.executors.local_cluster import local_client
+from daskgraph.executors.session import Result, Session
+from daskgraph.schedule import Train
 from daskgraph.store import ModelStore
 from daskgraph_kernels import losses, names
 
@@ -30,7 +33,7 @@ EDGE_LIST = cliques(CLIQUES, SIZE)
 
 def config(**changes: dict[str, Any]) -> dict[str, Any]:
     tables: dict[str, dict[str, Any]] = {
-        "graph": {"partitions": 8},
+        "graph": {"partitions": 4},
         "model": {"dimension": 16, "comparator": "cos"},
         "negatives": {"uniform": 20},
         "training": {"epochs": EPOCHS, "batch_size": 20, "threads": 1, "checkpoint": "1s"},
@@ -62,7 +65,17 @@ def client() -> Iterator[Client]:
         yield connected
 
 
-def test_client__trains_with_all_its_workers(client: Client, tmp_path: Path) -> None:
+def test_client__trains_with_all_its_workers(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: set[str] = set()
+    real = Session.train
+
+    def train(self: Session, instruction: Train) -> Result:
+        trained.add(instruction.worker)
+        return real(self, instruction)
+
+    monkeypatch.setattr(Session, "train", train)
     events: list[Event] = []
     model = daskgraph.train(
         cliques(CLIQUES, SIZE),
@@ -72,6 +85,7 @@ def test_client__trains_with_all_its_workers(client: Client, tmp_path: Path) -> 
         callback=events.append,
     )
     check(tmp_path / "m.model.zarr")
+    assert len(trained) == 2
     assert (model.summary["workers"], model.summary["threads"]) == (2, 1)
     assert model.summary["edges"] == EDGES * EPOCHS
     assert sum(event.edges for event in events if isinstance(event, EdgesTrained)) == EDGES * EPOCHS
@@ -164,7 +178,8 @@ def test_workers__need_partitions_to_share(tmp_path: Path) -> None:
 
 def test_address__that_nobody_answers(tmp_path: Path) -> None:
     gone = config(cluster={"kind": "address", "address": "tcp://127.0.0.1:1"})
-    with pytest.raises(ConfigValueError, match=r"cluster\.address"):
+    hasty = dask.config.set({"distributed.comm.timeouts.connect": "1s"})
+    with hasty, pytest.raises(ConfigValueError, match=r"cluster\.address"):
         daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=gone)
 
 
@@ -175,8 +190,25 @@ def test_scheduler_file__of_a_running_cluster(client: Client, tmp_path: Path) ->
     assert model.summary["workers"] == 2
 
 
-def worker_processes(events: list[Event]) -> int:
-    return sum(isinstance(event, Notice) and event.text.endswith("trains") for event in events)
+def test_interrupt__commits_what_was_trained(client: Client, tmp_path: Path) -> None:
+    """Nothing is committed in the middle of an epoch but by Ctrl-C: all that was trained is in the store."""
+    trained, pressed = 0, False
+
+    def press(event: Event) -> None:
+        nonlocal trained, pressed
+        trained += event.edges if isinstance(event, EdgesTrained) else 0
+        if isinstance(event, EdgesTrained) and event.epoch == 2 and not pressed:
+            pressed = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+    path, patient = tmp_path / "m.model.zarr", config(training={"checkpoint": "1h"})
+    with pytest.raises(KeyboardInterrupt):
+        daskgraph.train(EDGE_LIST, path, config=patient, client=client, callback=press)
+    progress = ModelStore.open(path).progress
+    assert progress["epoch"] == 1
+    assert EDGES + progress["edges"] == trained
+    daskgraph.train(EDGE_LIST, path, client=client)
+    check(path)
 
 
 def test_local_workers__one_is_killed_and_its_lease_is_done_by_another(tmp_path: Path) -> None:

@@ -1,0 +1,122 @@
+"""A training's side of a Dask cluster: who is there, what runs where, and the parameter server it brings.
+
+Dask runs a dead worker's task again by itself, elsewhere: every task is therefore pinned to its worker, and
+one whose worker has left is released.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from daskgraph.errors import SchedulerLostError
+from daskgraph.executors.session import SessionPlugin, Training, stop_lease
+from daskgraph.parameters import ParameterServer
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Future: TypeAlias = Any
+
+SERVER = "daskgraph-parameters"
+"""Begins the name of the worker that shared parameters live on; it trains nothing."""
+
+PATIENCE = 10.0
+"""Seconds that a cluster has to say goodbye."""
+
+
+class Connection:
+    """A training on a Dask cluster, until it is closed.
+
+    Parameters
+    ----------
+    client
+        Connected to the cluster.
+    training
+        What all workers have to know.
+    """
+
+    def __init__(self, client: Client, training: Training) -> None:
+        from distributed import Worker
+
+        self._client, self._training = client, training
+        scheduler: Any = client.scheduler
+        self._scheduler, self._address = scheduler, str(scheduler.address)
+        security, host = client.security, _own_host(self._address)
+
+        async def bring() -> Any:
+            name = f"{SERVER}-{training.name}"
+            return await Worker(
+                self._address, nthreads=1, name=name, security=security, host=host, dashboard=False
+            )
+
+        self._host: Any = client.sync(bring)
+        client.register_plugin(SessionPlugin(training), name=training.name)
+        place = {"workers": [self._host.address], "allow_other_workers": False}
+        self._server = client.submit(ParameterServer, actor=True, **place).result()
+
+    def workers(self) -> dict[str, str]:
+        """Return by address what the cluster calls each worker that can train.
+
+        Raises
+        ------
+        SchedulerLostError
+            The scheduler does not answer.
+        """
+        try:
+            # The client's own list may be one that it was about to fetch for somebody else.
+            found = self._client.sync(self._scheduler.identity)["workers"]
+        except OSError as error:
+            raise SchedulerLostError(self._address) from error
+        named = {address: str(info["name"]) for address, info in found.items()}
+        return {address: name for address, name in named.items() if not name.startswith(SERVER)}
+
+    def check(self) -> None:
+        """Raise SchedulerLostError if the scheduler has hung up."""
+        if self._client.status != "running":
+            raise SchedulerLostError(self._address)
+
+    def submit(self, address: str, task: Callable[..., Any], *arguments: Any) -> Future:
+        """Run a task of this training on one worker."""
+        return self._client.submit(
+            task,
+            self._training.name,
+            *arguments,
+            workers=[address],
+            allow_other_workers=False,
+            retries=0,
+            pure=False,
+            key=f"{self._training.name}-{task.__name__}-{uuid.uuid4().hex[:8]}",
+        )
+
+    @property
+    def server(self) -> Any:
+        """The parameter server, an actor."""
+        return self._server
+
+    def stop_leases(self) -> None:
+        """Let all workers end their leases at the next slice."""
+        with suppress(OSError):
+            self._client.run(stop_lease, self._training.name, on_error="ignore", workers=list(self.workers()))
+
+    def close(self) -> None:
+        """Leave the cluster as it was."""
+        if self._client.status == "running":
+            with suppress(OSError, TimeoutError):
+                self._client.unregister_worker_plugin(self._training.name)
+        with suppress(OSError, TimeoutError):
+            self._client.sync(self._host.close, timeout=PATIENCE, callback_timeout=PATIENCE)
+
+
+def _own_host(address: str) -> str | None:
+    """Return the host of a scheduler if it is this machine, by the same address; else None.
+
+    Where a scheduler of ours listens, so does what we bring, and nowhere else.
+    """
+    import psutil
+
+    host = address.rpartition("://")[2].rpartition(":")[0]
+    own = {given.address for addresses in psutil.net_if_addrs().values() for given in addresses}
+    return host if host in own else None
