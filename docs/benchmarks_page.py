@@ -27,6 +27,9 @@ All of it again takes about two hours of two cores (FB15k is not in this reposit
 ```sh
 python tests/benchmarks/against_pbg.py --fb15k FOLDER --record
 python tests/benchmarks/own_limits.py --record
+python tests/benchmarks/memory.py
+python tests/benchmarks/partitions.py --fb15k FOLDER --record
+python tests/benchmarks/size.py --record
 python tests/benchmarks/kernel_speed.py --record
 python docs/benchmarks_page.py
 ```
@@ -60,6 +63,16 @@ workers and without the lists of known answers. By its own evaluator PBG's model
 OWN = """## By itself
 
 `python tests/benchmarks/own_limits.py --record`
+"""
+
+BIGGER = """## Bigger than memory
+
+`python tests/benchmarks/memory.py`, `python tests/benchmarks/partitions.py --fb15k FOLDER --record`,
+`python tests/benchmarks/size.py --record`
+
+*Above idle* is the most memory that a process held, less what it held after a tiny training with the same
+kernels; *planned* is what `daskgraph plan` said of that. The MRR is of held-out edges, filtered, both
+sides, against all entities of the graph.
 """
 
 KERNELS = """## Kernels
@@ -181,6 +194,62 @@ LIMITS = {"threads": threads, "entities": entities, "memory": memory, "start": s
 """How each of them is told."""
 
 
+def bigger_than_memory() -> Iterator[str]:
+    """Give what partitions cost and save."""
+    pair, qualities = record("memory"), records("partitions", ("fb15k", "communities"))
+    sizes = records("size", ("tables", "edges"))
+    if pair or qualities or sizes:
+        yield BIGGER
+    if pair:
+        yield "{entities:,} entities in {degree} edges each, d = {dimension}:\n".format_map(pair["given"])
+        header = "partitions | buffer | above idle, MiB | planned | edges/s | waiting | partitions read"
+        yield table(header, (memory_row(parts, pair) for parts in pair["results"]))
+    if qualities:
+        yield table(
+            "graph | epochs | MRR in one partition | in 16 | difference",
+            (
+                [
+                    f"{made['title']}; {made['entities']:,} entities, {made['edges']:,} edges",
+                    made["epochs"],
+                    *(f"{statistics.mean(made['mrr'][parts]):.4f}" for parts in ("1", "16")),
+                    f"{statistics.mean(made['mrr']['16']) / statistics.mean(made['mrr']['1']) - 1:+.1%}",
+                ]
+                for made in qualities.values()
+            ),
+        )
+    if sizes:
+        yield table(
+            "entities | edges | partitions | allowed | held at most | edges/s | waiting for the disk",
+            (
+                [
+                    f"{made['entities']:,}",
+                    f"{made['edges']:,}",
+                    made["partitions"],
+                    made["memory"],
+                    f"{made['held'] / (1 << 30):.2f} GiB",
+                    f"{made['edges_per_second']:,.0f}",
+                    f"{made['io_wait_seconds'] / made['seconds']:.1%}",
+                ]
+                for made in sizes.values()
+            ),
+        )
+    yield machines([*([pair] if pair else []), *qualities.values(), *sizes.values()])
+
+
+def memory_row(partitions: str, pair: Record) -> list[Any]:
+    """Return the row of one side of the pair."""
+    made, buffer = pair["results"][partitions], pair["given"]["buffer"]
+    return [
+        partitions,
+        min(buffer, int(partitions)),
+        f"{made['above_idle'] / (1 << 20):,.0f}",
+        f"{made['planned'] / made['above_idle'] - 1:+.1%}",
+        f"{made['edges_per_second']:,.0f}",
+        f"{made['io_wait_seconds'] / made['seconds']:.1%}",
+        f"{made['swaps']:,.0f}",
+    ]
+
+
 def kernel_speed() -> Iterator[str]:
     """Give the speed of training steps."""
     made = record("kernels")
@@ -217,7 +286,7 @@ def machines(found: Iterable[Record]) -> str:
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *against_pbg(), *own_limits(), *kernel_speed(), GUARD])
+    return "\n".join([HEAD, *against_pbg(), *own_limits(), *bigger_than_memory(), *kernel_speed(), GUARD])
 
 
 if __name__ == "__main__":
