@@ -18,7 +18,7 @@ from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
 from daskgraph.executors.connection import Connection, Future
 from daskgraph.executors.interrupts import uninterrupted
 from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
-from daskgraph.executors.session import Result, Training, stage_lease, train_lease
+from daskgraph.executors.session import Training, stage_lease, train_lease
 from daskgraph.model import Model
 from daskgraph.registration import registered
 from daskgraph.schedule import (
@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 
 LOOK = 0.25
 """Seconds between two looks at which workers there are."""
+
+REPLY = 2.0
+"""Seconds after which a worker that should tell what it has done may be gone."""
 
 GRACE = 60.0
 """Seconds that a worker has to end its slice, or to stage, after Ctrl-C."""
@@ -333,17 +336,20 @@ class _Run:
         if known is None or known.future is not future or future.cancelled():
             return
         self.moved = time.perf_counter()
+        result = returned(future)
+        if result is None and future.status != "error":
+            # The worker is gone with it, and will be missed.
+            return
         train, began, known.train, known.future = known.train, known.began, None, None
         if future.status == "error":
             self._fail(address, known, future)
         elif train is None:
             with uninterrupted():
                 progress = self.schedule.after_commit_of(address)
-                seconds = self.record.commit(self.store.staging(known.name, future.result()), progress, began)
+                seconds = self.record.commit(self.store.staging(known.name, result), progress, began)
             known.committed = True
             self._tell(Committed(address, seconds))
         else:
-            result: Result = future.result()
             known.figures = (result.compute, result.waiting, result.reads, result.peak)
             known.threads = result.threads
             self.record.trained += result.work.edges
@@ -387,3 +393,19 @@ class _Run:
         if time.perf_counter() - self.moved > self.limits.patience:
             holders = {name: lease.partitions for name, lease in self.schedule.holders().items()}
             raise NoProgressError(self.limits.patience, holders)
+
+
+def returned(future: Future) -> Any:
+    """Return what a task that has ended returned; None if that failed, or its worker is gone with it.
+
+    Dask would wait for the worker to come back: the task is pinned to it, and nobody else can run it again.
+    """
+    while future.status == "finished":
+        try:
+            return future.result(timeout=REPLY)
+        except TimeoutError:
+            continue
+        except Exception:
+            if future.status == "finished":
+                raise
+    return None

@@ -17,6 +17,7 @@ from known_graphs import clans, clique_purity, cliques
 import daskgraph
 from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
 from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Notice
+from daskgraph.executors.cluster import returned
 from daskgraph.executors.local_cluster import local_client
 from daskgraph.executors.session import Result, Session
 from daskgraph.schedule import Train
@@ -310,3 +311,17 @@ def listening() -> set[str]:
                 found.add(f"{name}:{int(port, 16)}")
     assert found
     return found
+
+
+class LostFuture:
+    """Ends well, but what it returned goes with its worker."""
+
+    status = "finished"
+
+    def result(self, timeout: float) -> None:
+        self.status = "lost"
+        raise TimeoutError
+
+
+def test_returned__what_went_with_a_worker_is_not_waited_for() -> None:
+    assert returned(LostFuture()) is None
