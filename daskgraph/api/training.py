@@ -126,8 +126,10 @@ def model_path(source: Any, path: str | Path | None) -> Path:
 
 def planned_config(target: Path, given: dict[str, Any]) -> Config:
     """Return where and for how long a training will run: its other sections may not fit each other yet."""
-    told = {name: section for name, section in given.items() if name in ("training", "cluster")}
-    return merge(ModelStore.open(target).config if target.exists() else {}, told)
+    stored = ModelStore.open(target).config if target.exists() else {}
+    sections = ("training", "cluster")
+    base, told = ({name: keys[name] for name in sections if name in keys} for keys in (stored, given))
+    return merge(base, told)
 
 
 def _open(
