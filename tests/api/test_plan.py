@@ -174,6 +174,7 @@ def test_what_does_not_fit_is_refused(graph: Path, tmp_path: Path, monkeypatch: 
         daskgraph.plan(graph, config=CONFIG)
 
 
+@pytest.mark.compiled
 def test_a_training_that_does_not_fit_any_more_is_refused_and_unharmed(tmp_path: Path) -> None:
     # 40 MB of vectors.
     frame = pd.DataFrame(
