@@ -158,6 +158,7 @@ def test_plan(mocked: Mock) -> None:
             edges=None,
             relations=1,
             config={"training": {"epochs": 3}},
+            preset=None,
             columns=None,
             workers=2,
         )

@@ -14,6 +14,7 @@ import daskgraph
 from daskgraph.config import Config
 from daskgraph.errors import ConfigValueError
 from daskgraph.events import Event, Notice
+from daskgraph.planning import expected_pairs
 from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, Shape, choose
 
 FB15K_237 = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
@@ -101,3 +102,16 @@ def test_train__chooses_tells_why_and_keeps_what_is_given(name: str, edges: Any,
     again = daskgraph.train(edges, target, config=more, preset="recommender", callback=told.append)
     assert again.config.model == model.config.model
     assert any("its own config holds" in event.text for event in told if isinstance(event, Notice))
+
+
+@pytest.mark.compiled
+def test_plan__plans_what_the_preset_would_train(tmp_path: Path) -> None:
+    daskgraph.import_edges(cliques(3, 6), tmp_path / "g.zarr")
+    graph = daskgraph.open_graph(tmp_path / "g.zarr")
+    given = {"training": {"threads": 1}, "model": {"dimension": 8}}
+    plan = daskgraph.plan(graph, config=given, preset="network")
+    chosen = choose("network", Shape.of(graph.store.schema, graph.edges))
+    walks = chosen.settings["walks"]
+    assert plan.edges == expected_pairs(18, walks["per_node"], walks["length"], walks["window"])
+    assert set(plan.notes) >= {f"network: {reason}" for reason in chosen.reasons}
+    assert daskgraph.plan(nodes=18, edges=90, config=given, preset="network").edges == plan.edges

@@ -247,6 +247,7 @@ def plan(
     edges: int | None = None,
     relations: int = 1,
     config: Given = None,
+    preset: str | None = None,
     columns: Sequence[str] | None = None,
     workers: int | None = None,
 ) -> Plan:
@@ -266,6 +267,8 @@ def plan(
         How many relations it has, where the config does not say.
     config
         A Config, a mapping or a TOML file.
+    preset
+        As of `train`; its reasons are among the notes.
     columns
         Names or numbers of the columns of a source that is not imported yet.
     workers
@@ -292,9 +295,9 @@ def plan(
     if (source is None) == (nodes is None) or (nodes is None) != (edges is None):
         raise QuestionError("give a source to plan for, or its numbers of nodes and edges")
     if nodes is not None and edges is not None:
-        return plan_numbers(nodes, edges, relations, given, workers=workers, path=path)
+        return plan_numbers(nodes, edges, relations, given, workers=workers, path=path, preset=preset)
     opened = source.store if isinstance(source, Graph) else source
-    return plan_source(opened, given, columns=columns, workers=workers, path=path)
+    return plan_source(opened, given, columns=columns, workers=workers, path=path, preset=preset)
 
 
 def evaluate(

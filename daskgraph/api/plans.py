@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from daskgraph import presets
 from daskgraph.api.sources import default_model_path, import_settings, open_graph_store, source_files
 from daskgraph.config import Config, merge, merge_stored
 from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
@@ -42,6 +43,8 @@ class Subject(NamedTuple):
     """Its partitions, where they are decided; None: to be chosen."""
     notes: tuple[str, ...] = ()
     """What to know about these numbers."""
+    valid: bool = False
+    """Whether there are valid edges."""
 
 
 def plan_source(
@@ -51,12 +54,13 @@ def plan_source(
     columns: Sequence[str] | None,
     workers: int | None,
     path: str | Path | None,
+    preset: str | None,
 ) -> Plan:
     """Plan the training of a source that there is."""
     target = default_model_path(source) if path is None else Path(path)
     graph = open_graph_store(source)
     subject = _of_files(source, merge({}, given), columns) if graph is None else _of_graph(graph, given)
-    return _plan(subject, workers, target.absolute().parent)
+    return _plan(_chosen(subject, preset), workers, target.absolute().parent)
 
 
 def plan_numbers(
@@ -67,6 +71,7 @@ def plan_numbers(
     *,
     workers: int | None,
     path: str | Path | None,
+    preset: str | None,
 ) -> Plan:
     """Plan the training of a graph that is known by its numbers alone."""
     config = merge({}, given)
@@ -81,17 +86,18 @@ def plan_numbers(
     )
     schema = GraphSchema(types, kinds)
     subject = Subject(config, schema, edges, _graph_bytes(schema, edges, NAME_BYTES), _asked(config))
-    return _plan(subject, workers, Path("." if path is None else path).absolute().parent)
+    return _plan(_chosen(subject, preset), workers, Path("." if path is None else path).absolute().parent)
 
 
 def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
     config = merge_stored(import_settings(graph, given), given, graph.path)
     own, edges = graph.schema.partitions, graph.splits["train"]
+    valid = graph.splits.get("valid", 0) > 0
     asked = _asked(config)
     if asked is None or asked == own:
-        return Subject(config, graph.schema, edges, partitions=own)
+        return Subject(config, graph.schema, edges, partitions=own, valid=valid)
     note = f"{graph.path} has {own} partitions; this is the plan for importing it again in {asked}"
-    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,))
+    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,), valid)
 
 
 def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Subject:
@@ -104,7 +110,8 @@ def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Sub
             f"entities and edges are estimated from the first {found.sample:,} edges; import for exact ones",
         )
     graph_bytes = _graph_bytes(found.schema, found.edges, found.name_bytes)
-    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes)
+    valid = files.valid is not None
+    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes, valid)
 
 
 def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
@@ -135,6 +142,16 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
     if plan.disk_bytes > free:
         raise DiskTooSmallError(str(folder), plan.disk_bytes, free)
     return plan
+
+
+def _chosen(subject: Subject, preset: str | None) -> Subject:
+    """Return the subject with what a preset chooses, but for keys that were given, and its reasons."""
+    if preset is None:
+        return subject
+    splits = {"train": subject.edges, "valid": int(subject.valid)}
+    found = presets.choose(preset, presets.Shape.of(subject.schema, splits))
+    notes = *subject.notes, *(f"{preset}: {reason}" for reason in found.reasons)
+    return subject._replace(config=merge(found.settings, subject.config.explicit()), notes=notes)
 
 
 def _walked(subject: Subject) -> Subject:

@@ -4,7 +4,13 @@ from typing import Any
 
 import click
 
-from daskgraph.cli.options import columns_option, config_options, features_option, output_options
+from daskgraph.cli.options import (
+    columns_option,
+    config_options,
+    features_option,
+    output_options,
+    preset_option,
+)
 
 
 def _nodes(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> Any:
@@ -82,6 +88,7 @@ def import_(
 )
 @click.option("-o", "--output", metavar="MODEL.zarr", help="Where the model will be  [default: here].")
 @columns_option
+@preset_option
 @config_options
 @output_options
 def plan(
@@ -92,6 +99,7 @@ def plan(
     workers: int | None,
     output: str | None,
     columns: list[str] | None,
+    preset: str | None,
     files: tuple[str, ...],
     overrides: tuple[str, ...],
     as_json: bool,
@@ -110,6 +118,7 @@ def plan(
         edges=edges,
         relations=relations,
         config=load(files, overrides=overrides),
+        preset=preset,
         columns=columns,
         workers=workers,
     )

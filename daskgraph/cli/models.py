@@ -3,7 +3,13 @@
 import click
 
 from daskgraph.cli.answers import write_evaluation
-from daskgraph.cli.options import columns_option, config_options, features_option, output_options
+from daskgraph.cli.options import (
+    columns_option,
+    config_options,
+    features_option,
+    output_options,
+    preset_option,
+)
 
 
 def _refuse_split(_: click.Context, parameter: click.Parameter, value: str | None) -> None:
@@ -25,11 +31,7 @@ def _refuse_split(_: click.Context, parameter: click.Parameter, value: str | Non
 @features_option
 @click.option("--valid", hidden=True, expose_value=False, callback=_refuse_split)
 @click.option("--test", hidden=True, expose_value=False, callback=_refuse_split)
-@click.option(
-    "--preset",
-    type=click.Choice(["knowledge-graph", "network", "recommender"]),
-    help="Choose settings from the graph's shape, and say why; -c and -s count before.",
-)
+@preset_option
 @click.option("--init", metavar="OTHER.zarr", help="Begin a new model with another one's vectors, by name.")
 @click.option(
     "--init-optimizer/--no-init-optimizer",

@@ -51,6 +51,12 @@ columns_option = click.option(
     "--columns", callback=_columns, help="Columns by name or number: head,relation,tail,weight."
 )
 
+preset_option = click.option(
+    "--preset",
+    type=click.Choice(["knowledge-graph", "network", "recommender"]),
+    help="Choose settings from the graph's shape, and say why; -c and -s count before.",
+)
+
 features_option = click.option(
     "--features",
     multiple=True,
