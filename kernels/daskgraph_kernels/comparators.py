@@ -9,6 +9,16 @@ from typing import NamedTuple
 import numpy as np
 from numba.core import types
 
+from .distances import (
+    add_all_gradients,
+    add_l1_gradient,
+    add_modulus_gradient,
+    add_pair_gradients,
+    l1_distance,
+    modulus_distance,
+    score_all,
+    score_pairs,
+)
 from .jit import Matrix, Variant, Vector, allocating_kernel, inner_kernel, variant
 from .products import add_weighted_columns, add_weighted_rows, rows_by_rows
 
@@ -29,9 +39,6 @@ SCORES = types.void(Matrix, Matrix, Vector, Vector, Matrix, types.int64)
 SCORES_BACKWARD = types.void(Matrix, Matrix, Matrix, Matrix, types.int64, Matrix, Matrix)
 
 _TINY = np.float32(1e-30)
-
-# Candidates that stay in the first cache while all queries meet them.
-_BLOCK = 32
 
 
 class Comparator(NamedTuple):
@@ -248,91 +255,34 @@ def l2_scores_backward(query, candidates, scores, gradient, column, d_query, d_c
     _add_distance_gradient(query, candidates, gradient, column, d_query, d_candidates)
 
 
-@inner_kernel
-def _l1_distance(left, right):
-    """Σ |left (d,) - right (d,)|."""
-    total = np.float32(0)
-    for k in range(len(left)):
-        total += abs(left[k] - right[k])
-    return total
-
-
-@inner_kernel
-def _add_l1_gradient(left, right, gradient, d_left, d_right):
-    """Added gradients (d,) of -Σ |left - right|; none where they are equal."""
-    for k in range(len(left)):
-        difference = left[k] - right[k]
-        change = gradient if difference > 0 else (-gradient if difference < 0 else np.float32(0))
-        d_left[k] -= change
-        d_right[k] += change
-
-
 @variant(PAIRS)
 def l1_pairs(query, positive, out):
     """Out (b,) = -Σ |query (b, d) - positive (b, d)|. Equation 14."""
-    for i in range(len(query)):
-        out[i] = -_l1_distance(query[i], positive[i])
+    score_pairs(l1_distance, query, positive, out)
 
 
 @variant(PAIRS_BACKWARD)
 def l1_pairs_backward(query, positive, scores, gradient, d_query, d_positive):
     """d_query (b, d) -= gradient sign(query - positive), d_positive the opposite. Equation 14."""
-    for i in range(len(query)):
-        _add_l1_gradient(query[i], positive[i], gradient[i], d_query[i], d_positive[i])
+    add_pair_gradients(add_l1_gradient, query, positive, gradient, d_query, d_positive)
 
 
 @variant(SCORES)
 def l1_scores(query, candidates, query_norms, candidate_norms, out, column):
     """out[:, column:] (b, n) = -Σ |query (b, d) - candidate (n, d)|. Equation 14."""
-    for start in range(0, len(candidates), _BLOCK):
-        stop = min(start + _BLOCK, len(candidates))
-        for i in range(len(query)):
-            for j in range(start, stop):
-                out[i, column + j] = -_l1_distance(query[i], candidates[j])
+    score_all(l1_distance, query, candidates, out, column)
 
 
 @variant(SCORES_BACKWARD)
 def l1_scores_backward(query, candidates, scores, gradient, column, d_query, d_candidates):
     """Added gradients of -Σ |query - candidate| for gradient (b, n). Equation 14."""
-    for start in range(0, len(candidates), _BLOCK):
-        stop = min(start + _BLOCK, len(candidates))
-        for i in range(len(query)):
-            for j in range(start, stop):
-                g = gradient[i, column + j]
-                if g != 0:
-                    _add_l1_gradient(query[i], candidates[j], g, d_query[i], d_candidates[j])
-
-
-@inner_kernel
-def _modulus_distance(left, right):
-    """Σ |left - right| of rows (d,) that hold d/2 complex numbers, real parts first."""
-    half = len(left) // 2
-    total = np.float32(0)
-    for k in range(half):
-        real, imaginary = left[k] - right[k], left[half + k] - right[half + k]
-        total += np.sqrt(real * real + imaginary * imaginary)
-    return total
-
-
-@inner_kernel
-def _add_modulus_gradient(left, right, gradient, d_left, d_right):
-    """Added gradients (d,) of the negative `_modulus_distance`; none where two numbers are equal."""
-    half = len(left) // 2
-    for k in range(half):
-        real, imaginary = left[k] - right[k], left[half + k] - right[half + k]
-        square = real * real + imaginary * imaginary
-        share = gradient / np.sqrt(max(square, _TINY)) if square > _TINY else np.float32(0)
-        d_left[k] -= share * real
-        d_right[k] += share * real
-        d_left[half + k] -= share * imaginary
-        d_right[half + k] += share * imaginary
+    add_all_gradients(add_l1_gradient, query, candidates, gradient, column, d_query, d_candidates)
 
 
 @variant(PAIRS)
 def complex_modulus_pairs(query, positive, out):
     """Out (b,) = -Σ |query - positive| of complex numbers, rows (b, d). Equation 16."""
-    for i in range(len(query)):
-        out[i] = -_modulus_distance(query[i], positive[i])
+    score_pairs(modulus_distance, query, positive, out)
 
 
 @variant(PAIRS_BACKWARD)
@@ -340,30 +290,19 @@ def complex_modulus_pairs_backward(query, positive, scores, gradient, d_query, d
     """d_query (b, d) -= gradient (query - positive) / |query - positive|, d_positive the opposite.
     Equation 16.
     """
-    for i in range(len(query)):
-        _add_modulus_gradient(query[i], positive[i], gradient[i], d_query[i], d_positive[i])
+    add_pair_gradients(add_modulus_gradient, query, positive, gradient, d_query, d_positive)
 
 
 @variant(SCORES)
 def complex_modulus_scores(query, candidates, query_norms, candidate_norms, out, column):
     """out[:, column:] (b, n) = -Σ |query (b, d) - candidate (n, d)| of complex numbers. Equation 16."""
-    for start in range(0, len(candidates), _BLOCK):
-        stop = min(start + _BLOCK, len(candidates))
-        for i in range(len(query)):
-            for j in range(start, stop):
-                out[i, column + j] = -_modulus_distance(query[i], candidates[j])
+    score_all(modulus_distance, query, candidates, out, column)
 
 
 @variant(SCORES_BACKWARD)
 def complex_modulus_scores_backward(query, candidates, scores, gradient, column, d_query, d_candidates):
     """Added gradients of -Σ |query - candidate| of complex numbers for gradient (b, n). Equation 16."""
-    for start in range(0, len(candidates), _BLOCK):
-        stop = min(start + _BLOCK, len(candidates))
-        for i in range(len(query)):
-            for j in range(start, stop):
-                g = gradient[i, column + j]
-                if g != 0:
-                    _add_modulus_gradient(query[i], candidates[j], g, d_query[i], d_candidates[j])
+    add_all_gradients(add_modulus_gradient, query, candidates, gradient, column, d_query, d_candidates)
 
 
 COMPARATORS: dict[str, Comparator] = {
