@@ -3,7 +3,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 MODEL := fb15k-237.model.zarr
 
-.PHONY: demo test faults test-lowest coverage setup clean
+.PHONY: demo test faults slurm test-lowest coverage setup clean
 
 demo: .venv/installed
 	@echo '== Training on FB15k-237: 272,115 facts of Freebase'
@@ -16,22 +16,26 @@ demo: .venv/installed
 	@$(BIN)/daskgraph predict $(MODEL) --head /m/03r0g9 --relation /film/film/genre -k 5
 
 test: setup
-	$(BIN)/python -m pytest -m 'not faults' $(TESTS)
+	$(BIN)/python -m pytest -m 'not faults and not slurm' $(TESTS)
 
 # Trainings that are killed at every point, and clusters whose workers are.
 faults: setup
 	$(BIN)/python -m pytest -m faults $(TESTS)
 
+# Trainings in jobs of a real SLURM, on this machine alone; skipped, with a reason, where its programs are missing.
+slurm: setup
+	$(BIN)/python -m pytest -m slurm -rs $(TESTS)
+
 # Without the JIT, since lines of compiled kernels can not be counted.
 coverage: setup
-	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 -m 'not faults' $(TESTS)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest --cov --cov-report=term:skip-covered --cov-fail-under=90 -m 'not faults and not slurm' $(TESTS)
 
 # With exactly the versions that setup.cfg names as the lowest.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
 	sed -n '/^install_requires/,/^\[/s/^ *\([a-z]*\) >= \(.*\)/\1==\2/p' setup.cfg > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[test]'
-	.venv-lowest/bin/python -m pytest -m 'not faults' $(TESTS)
+	.venv-lowest/bin/python -m pytest -m 'not faults and not slurm' $(TESTS)
 
 setup: .venv/installed-test
 

@@ -349,7 +349,10 @@ import time
 from daskgraph.executors.slurm.ending import last_will, stopped_by_signals
 with last_will("dg-x"), stopped_by_signals(lambda: print("first", flush=True)):
     print("ready", flush=True)
-    time.sleep(60)
+    try:
+        time.sleep(60)
+    finally:
+        raise OSError("what is torn down in a hurry may fail")
 """
 
 

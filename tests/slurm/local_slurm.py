@@ -21,7 +21,6 @@ from pathlib import Path
 
 PACKAGES = ("munge", "slurmctld", "slurmd", "slurm-client")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo")
-PORT = 27817
 KILL_WAIT = 3
 
 CONFIG = """
@@ -88,7 +87,9 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Install Debian's packages; their services are not started."""
+    """Install Debian's packages, unless they are there; their services are not started."""
+    if not missing():
+        return
     policy = Path("/usr/sbin/policy-rc.d")
     own = not policy.exists()
     if own:
@@ -142,7 +143,11 @@ class LocalSlurm:
 
     def kill_node(self, node: str) -> None:
         """Let a node die as when its power fails, with the processes of its jobs."""
-        os.kill(self._pid(node), signal.SIGKILL)
+        jobs = self.output("squeue", "-h", "-w", node, "-o", "%i").split()
+        _kill(self._pid(node), signal.SIGKILL)
+        for process in _processes():
+            if any(f"slurmstepd: [{job}." in _command(process) for job in jobs):
+                _kill(process, signal.SIGKILL)
         for process in self._job_processes():
             if _environment(process).get("SLURMD_NODENAME") == node:
                 _kill(process, signal.SIGKILL)
@@ -150,17 +155,30 @@ class LocalSlurm:
     def stop(self) -> None:
         """Stop all, jobs first, and by process id."""
         if self._lives("slurmctld"):
-            for job in self.output("squeue", "-h", "-o", "%i").split():
+            for job in self.jobs():
                 self.output("scancel", job)
-            gone = time.monotonic() + KILL_WAIT + 8
-            while self.output("squeue", "-h", "-o", "%i").split() and time.monotonic() < gone:
-                time.sleep(0.2)
+            with suppress(TimeoutError):
+                wait_until(lambda: not self.jobs(), KILL_WAIT + 8, "jobs do not end")
         for process in self._job_processes():
             _kill(process, signal.SIGKILL)
         for name in (*self.nodes, "slurmctld", "munge"):
             if self._lives(name):
                 _kill(self._pid(name), signal.SIGTERM)
                 wait_until(lambda name=name: not self._lives(name), 20, f"{name} did not stop")
+
+    def jobs(self, what: str = "%i") -> list[str]:
+        """Return what squeue says of every job, in its own format."""
+        return self.output("squeue", "-h", "-o", what).splitlines()
+
+    def empty(self) -> None:
+        """Cancel all jobs, and give all nodes back to use."""
+        for job in self.jobs():
+            self.output("scancel", job)
+        wait_until(lambda: not self.jobs(), KILL_WAIT + 60, "jobs do not end")
+        for node in self.nodes:
+            self.start_node(node)
+            self.output("scontrol", "update", f"NodeName={node}", "State=RESUME")
+        wait_until(lambda: self.usable() >= len(self.nodes), 60, "the nodes did not come back")
 
     def output(self, *command: str) -> str:
         """Return what one of SLURM's commands prints."""
@@ -176,14 +194,17 @@ class LocalSlurm:
         return sum(state in ("idle", "mixed", "allocated", "completing") for state in states)
 
     def _write_config(self) -> None:
+        if self.config.exists():
+            return
         host = socket.gethostname().split(".")[0]
+        port, *ports = free_ports(1 + len(self.nodes))
         nodes = "\n".join(
-            NODE.format(name=node, host=host, port=PORT + number, cpus=self.cpus, memory=self.memory)
-            for number, node in enumerate(self.nodes, start=1)
+            NODE.format(name=node, host=host, port=number, cpus=self.cpus, memory=self.memory)
+            for node, number in zip(self.nodes, ports, strict=True)
         )
         self.config.write_text(
             CONFIG.format(
-                host=host, port=PORT, user=getuser(), folder=self.folder, kill_wait=KILL_WAIT, nodes=nodes
+                host=host, port=port, user=getuser(), folder=self.folder, kill_wait=KILL_WAIT, nodes=nodes
             )
         )
 
@@ -222,11 +243,22 @@ class LocalSlurm:
         return pid > 0 and str(self.folder) in _command(pid)
 
     def _job_processes(self) -> Iterable[int]:
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdigit() and int(folder.name) != os.getpid():
-                environment = _environment(int(folder.name))
-                if environment.get("SLURM_CONF") == str(self.config) and "SLURM_JOB_ID" in environment:
-                    yield int(folder.name)
+        for process in _processes():
+            environment = _environment(process)
+            if environment.get("SLURM_CONF") == str(self.config) and "SLURM_JOB_ID" in environment:
+                yield process
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on, below those that the system gives away by itself."""
+    found: list[int] = []
+    for port in range(27800, 32000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def wait_until(condition: object, seconds: float, what: str) -> None:
@@ -237,6 +269,12 @@ def wait_until(condition: object, seconds: float, what: str) -> None:
         if time.monotonic() > end:
             raise TimeoutError(what)
         time.sleep(0.2)
+
+
+def _processes() -> list[int]:
+    """Return the ids of all processes but this one."""
+    found = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+    return [process for process in found if process != os.getpid()]
 
 
 def _kill(pid: int, number: signal.Signals) -> None:

@@ -56,15 +56,15 @@ def stopped_by_signals(first: Callable[[], None]) -> Iterator[None]:
     first
         Called at once: little time may be left.
     """
-    came = False
+    came = ""
 
     def stop(number: int, _: FrameType | None) -> None:
         nonlocal came
         if came:
             return
-        came = True
+        came = signal.Signals(number).name
         first()
-        raise TerminatedError(signal.Signals(number).name)
+        raise TerminatedError(came)
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
     if threading.current_thread() is not threading.main_thread():
@@ -77,6 +77,11 @@ def stopped_by_signals(first: Callable[[], None]) -> Iterator[None]:
             signal.signal(number, stop)
     try:
         yield
+    except Exception as error:
+        # What is torn down in a hurry may fail as well; why it was is what counts.
+        if came and not isinstance(error, TerminatedError):
+            raise TerminatedError(came) from error
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
