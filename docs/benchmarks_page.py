@@ -31,6 +31,8 @@ python tests/benchmarks/memory.py
 python tests/benchmarks/partitions.py --fb15k FOLDER --record
 python tests/benchmarks/size.py --record
 python tests/benchmarks/kernel_speed.py --record
+python tests/benchmarks/scaling.py --record
+python tests/benchmarks/simulated_scaling.py --leases 40 --record
 python docs/benchmarks_page.py
 ```
 """
@@ -82,6 +84,36 @@ KERNELS = """## Kernels
 One thread, random tables and edges; processor time of the fastest of several runs. *Products alone* are
 those of a batch as plain `sgemm`, A · B, with nothing between. The command also tells what each function
 takes.
+"""
+
+SCALING = """## Two workers
+
+`python tests/benchmarks/scaling.py --record`
+
+{edges:,} random edges between {entities:,} entities in {partitions} partitions, translation, cos, ranking,
+d = 100; processes of one thread each on one machine, one and two in turn, after an epoch to warm up. Shares
+are of all workers' time.
+"""
+
+SIMULATED = """## Many workers, simulated
+
+`python tests/benchmarks/simulated_scaling.py --leases 40 --record`
+
+The schedule that trains on clusters, under a clock that is not real. Not measured: kernels are taken to have
+the rate of case c above ({rate:,.0f} edges/s) on every thread of a worker, leases to take up to 20 % more
+or less, partitions to move at 1.25 GB/s a worker and 5 GB/s for all, and commits to write all that a worker
+holds. P and buffer are what `daskgraph plan --workers` proposes. Figures are of a later epoch: of all of
+it with one worker, of its first {leases} leases a worker with more.
+"""
+
+STORAGE = """The largest graph shows where a common storage ends what workers can do. Where w workers hold
+P / 2w partitions each, an epoch moves all vectors about w times to workers and back: 2 TB more with each,
+which at 5 GB/s takes some 400 s. Kernels take the edges over the rate of a worker, divided by w. So an epoch
+gets shorter only until both are the same, at w = √(seconds of one worker's kernels / 400), and longer from
+there: with 64 workers of 2 threads what is moved takes half of what kernels take, with 16 threads four times
+as much. Commits come on top, and partitions that could not be read ahead, for others had them. So 50 of 64
+want a storage twice as fast, or disks of their own. The largest graph was simulated with a
+`training.checkpoint` of an hour: a commit writes all that a worker holds, which takes minutes here.
 """
 
 GUARD = """## Kept fast
@@ -272,6 +304,55 @@ def kernel_speed() -> Iterator[str]:
     yield machines([made])
 
 
+def scaling() -> Iterator[str]:
+    """Give what two workers do."""
+    made = record("scaling")
+    if made is None:
+        return
+    yield SCALING.format(**made)
+    shares = ("computing", "waiting_for_io", "waiting_for_a_lease")
+    yield table(
+        "workers | edges/s | a lease, s | in kernels | waiting for data | waiting for a lease or commit",
+        (
+            [
+                name,
+                spread([one["rate"] for one in made[name]], ",.0f"),
+                f"{statistics.median(one['lease_seconds'] for one in made[name]):.1f}",
+                *(f"{statistics.median(one[share] for one in made[name]):.2f}" for share in shares),
+            ]
+            for name in ("one", "two")
+        ),
+    )
+    yield f"Two over one: {spread(made['ratios'], '.2f', ' ×')}.\n"
+    yield machines([made])
+
+
+def simulated() -> Iterator[str]:
+    """Give what many workers would do."""
+    made = record("simulated")
+    if made is None:
+        return
+    yield SIMULATED.format(**made)
+    yield table(
+        "entities, edges, threads and memory of a worker | workers | P | buffer | edges/s | "
+        "in kernels | times one worker",
+        (
+            [
+                f"{case['entities']:,}, {case['edges']:,}, {case['threads']}, {case['memory'] >> 30} GiB",
+                row["workers"],
+                row["partitions"],
+                row["buffer"],
+                f"{row['edges_per_second']:,.0f}",
+                f"{row['computing']:.2f}",
+                f"{row['times']:.1f}",
+            ]
+            for case in made["cases"].values()
+            for row in case["rows"]
+        ),
+    )
+    yield STORAGE
+
+
 def machines(found: Iterable[Record]) -> str:
     """Return where figures were measured, a line for each kind of machine."""
     told: dict[str, list[float]] = {}
@@ -286,7 +367,8 @@ def machines(found: Iterable[Record]) -> str:
 
 def page() -> str:
     """Return the page."""
-    return "\n".join([HEAD, *against_pbg(), *own_limits(), *bigger_than_memory(), *kernel_speed(), GUARD])
+    parts = (against_pbg, own_limits, bigger_than_memory, kernel_speed, scaling, simulated)
+    return "\n".join([HEAD, *(text for part in parts for text in part()), GUARD])
 
 
 if __name__ == "__main__":

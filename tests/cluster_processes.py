@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from distributed import Client, Scheduler, Worker
 LOOPBACK = "127.0.0.1"
 
 SETTINGS = {
-    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "3s",
+    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "8s",
     "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s",
 }
 """Frozen workers are missed soon."""
@@ -50,6 +51,7 @@ class Processes:
         """Return a client, once there are so many workers."""
         while not self.file.exists():
             assert self.scheduler.poll() is None, self.said(self.scheduler)
+            time.sleep(0.02)
         client: Client = Client(scheduler_file=str(self.file))  # type: ignore[no-untyped-call]
         client.wait_for_workers(workers, timeout=120)
         return client

@@ -103,7 +103,8 @@ class Cluster:
                 self._record(progress)
                 self._later(self.commit_seconds, "", Committed(None, self.commit_seconds))
             case Commit(str(worker)):
-                self._later(self.commit_seconds, worker, Committed(worker, self.commit_seconds))
+                seconds = self.seconds_to_commit(worker)
+                self._later(seconds, worker, Committed(worker, seconds))
             case Dismiss(worker):
                 assert worker in self.leaving | self.failed
                 assert not self.unfinished.pop(worker), "what it has trained is lost"
@@ -117,6 +118,11 @@ class Cluster:
                 self.finished = True
             case Abort():
                 self.aborted = instruction
+
+    def seconds_to_commit(self, worker: str) -> float:
+        """What a commit of all that a worker has changed takes."""
+        del worker
+        return self.commit_seconds
 
     def step(self) -> bool:
         """Let the next thing happen; False when nothing will any more."""

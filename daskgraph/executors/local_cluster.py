@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ def local_client(workers: int) -> Iterator[Client]:
             worker_dashboard_address=f"{LOOPBACK}:0",
             memory_limit=0,
             preload=[__name__],
+            # A worker that takes long to end is killed in the end; nobody has to know.
+            silence_logs=logging.ERROR,
         ) as cluster,
         Client(cluster) as client,
     ):

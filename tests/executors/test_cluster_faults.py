@@ -11,6 +11,7 @@ from cluster_processes import Processes
 from known_graphs import cliques
 
 import daskgraph
+from daskgraph.errors import SchedulerLostError
 from daskgraph.events import Callback, EpochFinished, Event, ignore
 from daskgraph.store import ModelStore
 
@@ -106,4 +107,21 @@ def test_killed__two_at_once(processes: Processes, graph: Path, unbroken: float,
                 process.kill()
 
     train(processes, graph, tmp_path / "m.model.zarr", 3, kill)
+    check(tmp_path / "m.model.zarr", unbroken)
+
+
+def test_scheduler__is_killed(graph: Path, unbroken: float, tmp_path: Path) -> None:
+    with cluster(tmp_path / "first") as first:
+        first.worker()
+        first.worker()
+
+        def kill(event: Event) -> None:
+            if isinstance(event, EpochFinished) and event.epoch == 2:
+                first.scheduler.kill()
+
+        with pytest.raises(SchedulerLostError, match="train again"):
+            train(first, graph, tmp_path / "m.model.zarr", 2, kill)
+    with cluster(tmp_path / "second") as second:
+        second.worker()
+        train(second, graph, tmp_path / "m.model.zarr", 1)
     check(tmp_path / "m.model.zarr", unbroken)
