@@ -31,6 +31,7 @@ def texts(notebook: Any) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.compiled
 def test_first_steps(tmp_path: Path) -> None:
     begin = time.perf_counter()
     shown = texts(execute(EXAMPLES / "first_steps.ipynb", tmp_path))
