@@ -131,6 +131,7 @@ def test_quality__rows_have_good_configs(row: quality.Row) -> None:
 SMALL = ["training.epochs=1", "training.threads=1", "model.dimension=8", "evaluation.every=1"]
 
 
+@pytest.mark.compiled
 def test_quality__repeats_a_row_of_each_kind(tmp_path: Path) -> None:
     graph, social = tmp_path / "WN18RR", tmp_path / "BlogCatalog"
     for folder in (graph, social):

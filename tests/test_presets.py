@@ -79,7 +79,13 @@ def test_choose__by_shape() -> None:
         choose("graph")
 
 
-@pytest.mark.parametrize(("name", "edges"), [("knowledge-graph", rings(24)), ("network", cliques(3, 6))])
+@pytest.mark.parametrize(
+    ("name", "edges"),
+    [
+        ("knowledge-graph", rings(24)),
+        pytest.param("network", cliques(3, 6), marks=pytest.mark.compiled),
+    ],
+)
 def test_train__chooses_tells_why_and_keeps_what_is_given(name: str, edges: Any, tmp_path: Path) -> None:
     told: list[Event] = []
     given = {"training": {"epochs": 1, "threads": 1}, "model": {"dimension": 8}, "walks": {"length": 5}}

@@ -102,6 +102,7 @@ def test_train__walks_bring_communities_together_and_are_made_once(tmp_path: Pat
         daskgraph.train(cliques(8, 8), tmp_path / "m.model.zarr", config={"walks": {"window": 5}})
 
 
+@pytest.mark.compiled
 def test_plan__knows_how_many_pairs_there_will_be(tmp_path: Path) -> None:
     graph = graph_of(tmp_path, cliques(20, 10))
     keys = KEYS | {"walks": {"per_node": 4, "length": 12, "window": 5}}
