@@ -66,6 +66,19 @@ SAYS = {
 }
 
 
+def test_script__leaves_ctrl_c_alone() -> None:
+    """dask-jobqueue sets a handler of its own when it is imported: this needs a process that has not yet."""
+    lines = [
+        "import signal",
+        "from executors.test_slurm import script",
+        "before = signal.getsignal(signal.SIGINT)",
+        "script()",
+        "assert signal.getsignal(signal.SIGINT) is before",
+    ]
+    tests = str(Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True, cwd=tests)
+
+
 @pytest.mark.parametrize("key", SAYS)
 def test_script__says_what_the_config_says(key: str) -> None:
     value, line = SAYS[key]

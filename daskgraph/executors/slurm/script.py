@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import shlex
+import signal
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 from daskgraph.config import Config
 from daskgraph.errors import SlurmMissingError
@@ -22,6 +25,19 @@ OWN = tuple(
     f"export DASK_DISTRIBUTED__WORKER__MEMORY__{limit}=False" for limit in ("TARGET", "SPILL", "PAUSE")
 )
 """Dask knows nothing of our arrays' memory: it must neither spill nor pause for it."""
+
+
+def _job_class() -> Any:
+    # Whoever imports it loses the handler of Ctrl-C, to one that exits without a commit.
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        from dask_jobqueue.slurm import SLURMJob
+    except ImportError:
+        raise SlurmMissingError("dask-jobqueue", "pip install 'daskgraph[slurm]'") from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+    return SLURMJob
 
 
 def job_script(config: Config, run: Run, address: str = ANYWHERE) -> str:
@@ -41,13 +57,9 @@ def job_script(config: Config, run: Run, address: str = ANYWHERE) -> str:
     SlurmMissingError
         dask-jobqueue is not installed.
     """
-    try:
-        from dask_jobqueue.slurm import SLURMJob
-    except ImportError:
-        raise SlurmMissingError("dask-jobqueue", "pip install 'daskgraph[slurm]'") from None
     cluster = config.cluster
     # Every argument is given: what it leaves out is taken from files that a site or user may have.
-    job = SLURMJob(
+    job = _job_class()(
         scheduler=address,
         # All jobs share a script, and every worker is known by its job's number.
         name="$SLURM_JOB_ID",
