@@ -112,7 +112,7 @@ which at 5 GB/s takes some 400 s. Kernels take the edges over the rate of a work
 gets shorter only until both are the same, at w = √(seconds of one worker's kernels / 400), and longer from
 there: with 64 workers of 2 threads what is moved takes half of what kernels take, with 16 threads four times
 as much. Commits come on top, and partitions that could not be read ahead, for others had them. So 50 of 64
-want a storage twice as fast, or disks of their own. The largest graph was simulated with a
+are missed; what a faster storage or disks of the workers' own would bring was not simulated. The largest graph was simulated with a
 `training.checkpoint` of an hour: a commit writes all that a worker holds, which takes minutes here.
 """
 
