@@ -64,7 +64,7 @@ def train(tiny: Path, graph: Path, config: dict[str, Any]) -> dict[str, Any]:
     # The most there was is counted from here on.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     summary = daskgraph.train(graph, graph.with_name(f"{graph.stem}.model.zarr"), config=config).summary
-    return {**summary, "idle": idle, "above_idle": status("VmHWM") - idle}
+    return {**summary, "model": graph.name, "idle": idle, "above_idle": status("VmHWM") - idle}
 
 
 def status(key: str) -> int:
