@@ -63,6 +63,7 @@ def train(path: Path, config: dict[str, Any]) -> dict[str, Any]:
     summary = daskgraph.train(path, path.with_name("model.zarr"), config=config).summary
     return {
         **summary,
+        "model": path.name,
         "held": status("VmHWM"),
         "partitions": daskgraph.open_graph(path).store.schema.partitions,
     }
