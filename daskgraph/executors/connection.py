@@ -6,6 +6,7 @@ one whose worker has left is released.
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,29 @@ SERVER = "daskgraph-parameters"
 
 PATIENCE = 10.0
 """Seconds that a cluster has to say goodbye."""
+
+
+TRIES = 5
+"""How often a plugin is offered to all workers: one that dies meanwhile makes Dask give up on all."""
+
+
+def register(client: Client, plugin: SessionPlugin, name: str, pause: float = 1.0) -> None:
+    """Give all workers, and those that come, a plugin; which workers there are may change meanwhile.
+
+    Raises
+    ------
+    OSError
+        No try came to its end.
+    """
+    for left in reversed(range(TRIES)):
+        try:
+            client.register_plugin(plugin, name=name)
+        except OSError:
+            if not left:
+                raise
+            time.sleep(pause)
+        else:
+            return
 
 
 class Connection:
@@ -53,7 +77,7 @@ class Connection:
             )
 
         self._host: Any = client.sync(bring)
-        client.register_plugin(SessionPlugin(training), name=training.name)
+        register(client, SessionPlugin(training), training.name)
         place = {"workers": [self._host.address], "allow_other_workers": False}
         self._server = client.submit(ParameterServer, actor=True, **place).result()
 
