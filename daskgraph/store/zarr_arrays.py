@@ -60,6 +60,9 @@ def sync_array(folder: Path) -> None:
     sync(folder)
 
 
+_MISSING = "it is missing"
+
+
 class StoredArray:
     """An array of a store, read by ranges of rows, written by whole chunks.
 
@@ -122,10 +125,6 @@ class StoredArray:
             out = np.empty((stop - start, *self.shape[1:]), self.zarr.dtype)
         if start == stop:
             return out
-        for path in self.chunk_paths(start, stop):
-            # Zarr reads a missing chunk as fill values.
-            if not path.exists():
-                raise self._damaged(path.name, "it is missing")
         if self._form is None:
             self._read_by_zarr(start, stop, out)
             return out
@@ -155,6 +154,8 @@ class StoredArray:
         rows = wanted if whole else np.empty((last - first, *self.shape[1:]), self.zarr.dtype)
         try:
             reading(path, partial(form.read, path, rows))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise self._damaged(path.name, _MISSING) from error
         except ValueError as error:
             raise self._damaged(path.name, str(error)) from error
         if not whole:
@@ -167,6 +168,10 @@ class StoredArray:
         return zip(paths, (rows[first : first + step] for first in range(0, len(rows), step)), strict=True)
 
     def _read_by_zarr(self, start: int, stop: int, out: npt.NDArray[Any]) -> None:
+        for path in self.chunk_paths(start, stop):
+            # Zarr reads a missing chunk as fill values.
+            if not path.exists():
+                raise self._damaged(path.name, _MISSING)
         try:
             reading(self.folder, lambda: self._select(start, stop, out))
         except (ValueError, RuntimeError) as error:

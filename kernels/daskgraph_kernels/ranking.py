@@ -12,6 +12,7 @@ import numpy as np
 from .calls import call_add_bias, call_operator_forward, call_prepare, call_scores, call_take_bias
 from .jit import Variant, inner_kernel, kernel
 from .products import as_matrix
+from .searching import first_at_least
 from .workspace import Floats, Integers
 
 _ROUNDING = np.float32(2.0**-22)
@@ -134,18 +135,6 @@ def _uncount(scores, questions, candidates, i, j):
 
 
 @inner_kernel
-def _first_at_least(ids, first, last, value):
-    """The first place in the ascending ids[first:last] that holds `value` or more."""
-    while first < last:
-        middle = (first + last) // 2
-        if ids[middle] < value:
-            first = middle + 1
-        else:
-            last = middle
-    return first
-
-
-@inner_kernel
 def _count_row(scores, questions, candidates, i):
     """Count the candidates above and equal to the positive of question i."""
     positive, band = questions.positive[i], questions.band[i]
@@ -180,7 +169,7 @@ def count_better(scores, questions, candidates, ignored):
         if start <= own < start + n:
             _uncount(scores, questions, candidates, i, own - start)
         last = questions.last[i]
-        place = _first_at_least(ignored, questions.first[i], last, start)
+        place = first_at_least(ignored, questions.first[i], last, start)
         while place < last and ignored[place] < start + n:
             if ignored[place] != own:
                 _uncount(scores, questions, candidates, i, ignored[place] - start)

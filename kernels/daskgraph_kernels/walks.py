@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from .jit import inner_kernel, kernel
 from .rng import below, philox
+from .searching import first_at_least
 
 _MASK = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -46,18 +47,6 @@ def sum_weights(offsets, weights):
 
 
 @inner_kernel
-def _first_at_least(values, first, last, wanted):
-    """The first place in the ascending values[first:last] that holds `wanted` or more; else `last`."""
-    while first < last:
-        middle = (first + last) // 2
-        if values[middle] < wanted:
-            first = middle + 1
-        else:
-            last = middle
-    return first
-
-
-@inner_kernel
 def _choose(neighbors, node, high, low):
     """A neighbour of the node, in proportion to its weight, by a 64-bit fraction. Equation 70."""
     first, last = np.int64(neighbors.offsets[node]), np.int64(neighbors.offsets[node + 1])
@@ -66,14 +55,14 @@ def _choose(neighbors, node, high, low):
     share = (np.float64(high) + np.float64(low) * _UNIT) * _UNIT
     # The first whose sum is greater: one of weight 0 is never chosen.
     wanted = np.nextafter(share * neighbors.weights[last - 1], np.inf)
-    place = _first_at_least(neighbors.weights, first, last, wanted)
+    place = first_at_least(neighbors.weights, first, last, wanted)
     return np.int64(neighbors.ids[min(place, last - 1)])
 
 
 @inner_kernel
 def _are_neighbors(neighbors, node, other):
     first, last = np.int64(neighbors.offsets[node]), np.int64(neighbors.offsets[node + 1])
-    place = _first_at_least(neighbors.ids, first, last, other)
+    place = first_at_least(neighbors.ids, first, last, other)
     return place < last and neighbors.ids[place] == other
 
 
