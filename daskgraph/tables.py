@@ -73,6 +73,14 @@ def figure_names(evaluation: Mapping[str, Any]) -> list[str]:
     return list(_figures(evaluation))
 
 
+def write_facts(title: str, facts: Mapping[str, Any], as_json: bool) -> None:
+    """Write nested facts under a title, a row each, or as JSON."""
+    if as_json:
+        write_json(facts)
+    else:
+        write_table((title, "value"), flat_rows(facts))
+
+
 def flat_rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[Row]:
     """Return a row for every number or text in nested tables, under its dotted path.
 

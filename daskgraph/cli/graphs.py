@@ -69,10 +69,7 @@ def import_(
             features=features,
             callback=callback,
         )
-    if as_json:
-        tables.write_json(summary)
-    else:
-        tables.write_table(("import", "value"), tables.flat_rows(summary))
+    tables.write_facts("import", summary, as_json)
 
 
 @click.command()

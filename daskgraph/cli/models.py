@@ -111,10 +111,7 @@ def restore(model: str, snapshot: str | None, as_json: bool) -> None:
     with progress.show() as callback:
         restored = api.restore(model, snapshot, callback=callback)
     found = {"model": str(restored.path), "epochs": restored.epochs}
-    if as_json:
-        tables.write_json(found)
-    else:
-        tables.write_table(("restored", "value"), tables.flat_rows(found))
+    tables.write_facts("restored", found, as_json)
 
 
 @click.command()
@@ -142,10 +139,7 @@ def export(model: str, output: str, as_json: bool) -> None:
     from daskgraph import api, tables
 
     written = api.open_model(model).export(output)
-    if as_json:
-        tables.write_json(written)
-    else:
-        tables.write_table(("export", "value"), tables.flat_rows(written))
+    tables.write_facts("export", written, as_json)
 
 
 @click.command()
@@ -156,7 +150,4 @@ def info(path: str, as_json: bool) -> None:
     from daskgraph import api, tables
 
     found = api.info(path)
-    if as_json:
-        tables.write_json(found)
-    else:
-        tables.write_table(("store", "value"), tables.flat_rows(found))
+    tables.write_facts("store", found, as_json)
