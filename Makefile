@@ -33,7 +33,7 @@ coverage: setup
 # With exactly the versions that setup.cfg names as the lowest.
 test-lowest:
 	$(PYTHON) -m venv .venv-lowest
-	sed -n '/^install_requires/,/^\[/s/^ *\([a-z]*\) >= \(.*\)/\1==\2/p' setup.cfg > .venv-lowest/constraints.txt
+	sed -n '/^install_requires/,/^\[/s/^ *\([a-z0-9-]*\) >= \(.*\)/\1==\2/p' setup.cfg > .venv-lowest/constraints.txt
 	.venv-lowest/bin/python -m pip install --quiet --constraint .venv-lowest/constraints.txt --editable '.[test]'
 	.venv-lowest/bin/python -m pytest -m 'not faults and not slurm' $(TESTS)
 

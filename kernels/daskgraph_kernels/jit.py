@@ -14,6 +14,7 @@ from typing import Any, cast
 import numba
 from llvmlite import binding, ir
 from numba.core import caching, types
+from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
 _config: Any = numba.config
@@ -151,6 +152,11 @@ def _compiled(signature: Any, function: Callable[..., Any], allocates: bool) -> 
     dispatcher = _dispatcher(function, FAST, _nrt=allocates, no_cpython_wrapper=True)
     dispatcher.compile(signature.args)
     result = dispatcher.get_compile_result(signature)
+    returned, wanted = result.signature.return_type, signature.return_type
+    value_type = dispatcher.targetctx.get_value_type
+    if value_type(returned) != value_type(wanted):
+        # Newer versions of Numba look at it themselves; with others a caller takes whatever a register holds.
+        raise TypingError(f"mismatch of return type: {returned} vs {wanted}")
     return dispatcher, int(result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name))
 
 
