@@ -4,7 +4,9 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +50,8 @@ def kill() -> None:
 
 def freeze() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
+    # Another thread may take the signal first: this one is not to run on meanwhile.
+    time.sleep(0.5)
 
 
 def fill_disk() -> None:
@@ -74,8 +78,10 @@ def die_at(point: str, calls: int, end: str = "kill") -> None:
         try:
             return original(*arguments, **named)
         except Exception as error:
-            sys.stderr.write(f"after {end}: {type(error).__name__}\n")
-            sys.stderr.flush()
+            # On a disk that is full nothing can be said.
+            with suppress(OSError):
+                sys.stderr.write(f"after {end}: {type(error).__name__}\n")
+                sys.stderr.flush()
             raise
 
     setattr(owner, name, deadly)

@@ -148,6 +148,14 @@ class Staging:
 
     def _write(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
         self._check()
+        try:
+            self._write_chunks(name, start, values)
+        except FileNotFoundError:
+            # Perhaps it was taken back since then.
+            self._check()
+            raise
+
+    def _write_chunks(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
         array = self._array(name)
         stop, step = start + len(values), array.chunk_rows
         if start % step or (stop % step and stop != array.shape[0]) or values.shape[1:] != array.shape[1:]:

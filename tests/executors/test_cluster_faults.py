@@ -1,7 +1,11 @@
 """Whatever happens to a cluster, its training ends or goes on: every edge trained, nothing stale, as good."""
 
+import os
 import signal
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +16,7 @@ from known_graphs import cliques
 
 import daskgraph
 from daskgraph.errors import SchedulerLostError
-from daskgraph.events import Callback, EpochFinished, Event, ignore
+from daskgraph.events import Callback, Committed, EpochFinished, Event, Notice, ignore
 from daskgraph.store import ModelStore
 
 pytestmark = [pytest.mark.faults, pytest.mark.compiled]
@@ -110,6 +114,37 @@ def test_killed__two_at_once(processes: Processes, graph: Path, unbroken: float,
     check(tmp_path / "m.model.zarr", unbroken)
 
 
+def test_disk__of_one_worker_is_full(
+    processes: Processes, graph: Path, unbroken: float, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    processes.worker("staging", 5, "fill disk")
+    processes.worker()
+    train(processes, graph, tmp_path / "m.model.zarr", 2, events.append)
+    assert any(isinstance(event, Notice) and "no space left" in event.text for event in events)
+    check(tmp_path / "m.model.zarr", unbroken)
+
+
+def test_frozen__its_successor_commits_and_its_own_write_is_refused(
+    processes: Processes, graph: Path, unbroken: float, tmp_path: Path
+) -> None:
+    frozen = processes.worker("staging", 5, "freeze")
+    processes.worker()
+    gone = False
+
+    def wake(event: Event) -> None:
+        nonlocal gone
+        gone = gone or (isinstance(event, Notice) and "is gone" in event.text)
+        if gone and isinstance(event, Committed):
+            frozen.send_signal(signal.SIGCONT)
+
+    train(processes, graph, tmp_path / "m.model.zarr", 2, wake)
+    assert gone
+    wait_for(lambda: "after freeze: " in processes.said(frozen))
+    assert "after freeze: StaleLeaseError" in processes.said(frozen)
+    check(tmp_path / "m.model.zarr", unbroken)
+
+
 def test_scheduler__is_killed(graph: Path, unbroken: float, tmp_path: Path) -> None:
     with cluster(tmp_path / "first") as first:
         first.worker()
@@ -125,3 +160,84 @@ def test_scheduler__is_killed(graph: Path, unbroken: float, tmp_path: Path) -> N
         second.worker()
         train(second, graph, tmp_path / "m.model.zarr", 1)
     check(tmp_path / "m.model.zarr", unbroken)
+
+
+def test_driver__is_killed(processes: Processes, graph: Path, unbroken: float, tmp_path: Path) -> None:
+    path = tmp_path / "m.model.zarr"
+    processes.worker()
+    processes.worker()
+    with processes.client(2):
+        pass
+    keys = [part for key, value in flat(CONFIG).items() for part in ("-s", f"{key}={value}")]
+    program = [sys.executable, "-m", "daskgraph.cli", "train", str(graph), "-o", str(path)]
+    with (tmp_path / "driver.log").open("wb") as log:
+        driver = subprocess.Popen([*program, "--cluster", str(processes.file), *keys], stdout=log, stderr=log)
+    wait_for(lambda: path.exists() and bool(ModelStore.open(path).history))
+    driver.kill()
+    driver.wait()
+    assert len(ModelStore.open(path).history) < EPOCHS
+    train(processes, graph, path, 2)
+    check(path, unbroken)
+
+
+def test_network__is_cut(graph: Path, unbroken: float, tmp_path: Path) -> None:
+    with (
+        other_network() as (name, here, there),
+        cluster(tmp_path / "cluster", here) as started,
+    ):
+        started.worker(host=there, prefix=["ip", "netns", "exec", name])
+        started.worker(host=here)
+        gone = False
+
+        def cut(event: Event) -> None:
+            """Cut it after two epochs, and mend it once what was lost is trained by the other."""
+            nonlocal gone
+            gone = gone or (isinstance(event, Notice) and "is gone" in event.text)
+            if isinstance(event, EpochFinished) and event.epoch == 2:
+                subprocess.run(["ip", "-n", name, "link", "set", "dg1", "down"], check=True)
+            elif gone and isinstance(event, Committed):
+                subprocess.run(["ip", "-n", name, "link", "set", "dg1", "up"], check=True)
+
+        train(started, graph, tmp_path / "m.model.zarr", 2, cut)
+    assert gone
+    check(tmp_path / "m.model.zarr", unbroken)
+
+
+@contextmanager
+def other_network() -> Iterator[tuple[str, str, str]]:
+    """Give a network namespace, this machine's address on its link and its own; skip where root is needed."""
+    name, here, there = f"daskgraph-{os.getpid()}", "10.213.77.1", "10.213.77.2"
+    link = f"dg{os.getpid()}"
+    commands = [
+        f"netns add {name}",
+        f"link add {link} type veth peer name dg1 netns {name}",
+        f"address add {here}/24 dev {link}",
+        f"-n {name} address add {there}/24 dev dg1",
+        f"link set {link} up",
+        f"-n {name} link set dg1 up",
+        f"-n {name} link set lo up",
+        f"-n {name} route add default via {here}",
+    ]
+    try:
+        for command in commands:
+            try:
+                done = subprocess.run(["ip", *command.split()], check=False, capture_output=True, text=True)
+            except FileNotFoundError:
+                pytest.skip("there is no `ip` here to make another network with")
+            if done.returncode:
+                pytest.skip(f"another network can not be made here: {done.stderr.strip()}")
+        yield name, here, there
+    finally:
+        for command in (f"link delete {link}", f"netns delete {name}"):
+            subprocess.run(["ip", *command.split()], check=False, capture_output=True)
+
+
+def flat(tables: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {f"{table}.{key}": value for table, keys in tables.items() for key, value in keys.items()}
+
+
+def wait_for(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -24,7 +24,7 @@ from daskgraph.errors import (
     StaleLeaseError,
 )
 from daskgraph.store import GraphStore, ModelStore, Staging, open_store
-from daskgraph.store.zarr_arrays import chunk_rows
+from daskgraph.store.zarr_arrays import StoredArray, chunk_rows
 
 
 def rows_of(value: float, start: int = 0, stop: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -153,6 +153,21 @@ def test_stale_writer__can_not_write(model: ModelStore) -> None:
         frozen.seal({})
     assert model.progress == {"epoch": 1}
     assert model.read_rows("user", 0, 1)[1] == [2]
+
+
+def test_staging__taken_back_in_the_middle_of_a_write(
+    model: ModelStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = stage_all(model, 1, "frozen")
+    write = StoredArray.write
+
+    def late(array: StoredArray, start: int, values: np.ndarray) -> None:
+        model.remove_staging("frozen")
+        write(array, start, values)
+
+    monkeypatch.setattr(StoredArray, "write", late)
+    with pytest.raises(StaleLeaseError, match="lease frozen was taken back"):
+        frozen.write_rows("user", 0, *rows_of(2))
 
 
 def test_staging__whole_chunks_only(model: ModelStore) -> None:
