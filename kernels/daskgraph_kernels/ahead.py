@@ -4,7 +4,7 @@ from typing import Any
 
 from numba.extending import overload
 
-from .tiles import fetch_ahead, pointer_to
+from .lanes import fetch_ahead, pointer_to
 
 # So many uses ahead: enough lines on their way to keep the memory busy, few enough to be there when needed.
 DISTANCE = 8

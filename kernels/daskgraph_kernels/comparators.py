@@ -19,8 +19,10 @@ from .distances import (
     score_all,
     score_pairs,
 )
+from .elementary import maximum
 from .jit import Matrix, Variant, Vector, allocating_kernel, inner_kernel, variant
-from .products import add_weighted_columns, add_weighted_rows, rows_by_rows
+from .products import rows_by_rows
+from .sparse import add_gradients
 
 # prepare(rows (n, d), out (n, d), norms (n,)); `out` may be `rows`
 PREPARE = types.void(Matrix, Matrix, Vector)
@@ -97,8 +99,7 @@ def dot_scores_backward(query, candidates, scores, gradient, column, d_query, d_
     """d_query (b, d) += gradient (b, n) · candidates; d_candidates (n, d) += gradientᵀ · query. Equation
     10.
     """
-    add_weighted_rows(gradient, column, candidates, d_query)
-    add_weighted_columns(gradient, column, query, d_candidates)
+    add_gradients(gradient, column, query, candidates, d_query, d_candidates)
 
 
 @variant(PREPARE)
@@ -141,10 +142,9 @@ def _square_distances(query, candidates, query_norms, candidate_norms, out, colu
     """out[:, column:] (b, n) = |query|² + |candidate|² - 2 query · candidate, at least 0."""
     rows_by_rows(query, candidates, out, column)
     for i in range(len(query)):
-        norm = query_norms[i]
-        for j in range(len(candidates)):
-            distance = norm + candidate_norms[j] - np.float32(2) * out[i, column + j]
-            out[i, column + j] = max(distance, np.float32(0))
+        norm, row = query_norms[i], out[i, column : column + len(candidates)]
+        for j in range(len(row)):
+            row[j] = maximum(norm + candidate_norms[j] - np.float32(2) * row[j], np.float32(0))
 
 
 @allocating_kernel
@@ -152,19 +152,18 @@ def _add_distance_gradient(query, candidates, weights, column, d_query, d_candid
     """Backward of Σ weights |query - candidate|²; weights (b, m) are overwritten."""
     totals = np.zeros(len(candidates), np.float32)
     for i in range(len(query)):
-        total = np.float32(0)
-        for j in range(len(candidates)):
-            weight = np.float32(2) * weights[i, column + j]
+        total, row = np.float32(0), weights[i, column : column + len(candidates)]
+        for j in range(len(row)):
+            weight = np.float32(2) * row[j]
             total += weight
             totals[j] += weight
-            weights[i, column + j] = -weight
+            row[j] = -weight
         for k in range(query.shape[1]):
             d_query[i, k] += total * query[i, k]
     for j in range(len(candidates)):
         for k in range(candidates.shape[1]):
             d_candidates[j, k] += totals[j] * candidates[j, k]
-    add_weighted_rows(weights, column, candidates, d_query)
-    add_weighted_columns(weights, column, query, d_candidates)
+    add_gradients(weights, column, query, candidates, d_query, d_candidates)
 
 
 @variant(PAIRS)
@@ -194,16 +193,18 @@ def squared_l2_scores(query, candidates, query_norms, candidate_norms, out, colu
     """out[:, column:] (b, n) = -|query (b, d) - candidate (n, d)|². Equation 12."""
     _square_distances(query, candidates, query_norms, candidate_norms, out, column)
     for i in range(len(query)):
-        for j in range(column, column + len(candidates)):
-            out[i, j] = -out[i, j]
+        row = out[i, column : column + len(candidates)]
+        for j in range(len(row)):
+            row[j] = -row[j]
 
 
 @variant(SCORES_BACKWARD, allocates=True)
 def squared_l2_scores_backward(query, candidates, scores, gradient, column, d_query, d_candidates):
     """Added gradients of -|query - candidate|² for gradient (b, n). Equation 12."""
     for i in range(len(query)):
-        for j in range(column, column + len(candidates)):
-            gradient[i, j] = -gradient[i, j]
+        row = gradient[i, column : column + len(candidates)]
+        for j in range(len(row)):
+            row[j] = -row[j]
     _add_distance_gradient(query, candidates, gradient, column, d_query, d_candidates)
 
 
@@ -237,8 +238,9 @@ def l2_scores(query, candidates, query_norms, candidate_norms, out, column):
     """out[:, column:] (b, n) = -|query (b, d) - candidate (n, d)|. Equation 13."""
     _square_distances(query, candidates, query_norms, candidate_norms, out, column)
     for i in range(len(query)):
-        for j in range(column, column + len(candidates)):
-            out[i, j] = -np.sqrt(max(out[i, j], _TINY))
+        row = out[i, column : column + len(candidates)]
+        for j in range(len(row)):
+            row[j] = -np.sqrt(maximum(row[j], _TINY))
 
 
 @variant(SCORES_BACKWARD, allocates=True)
@@ -246,12 +248,13 @@ def l2_scores_backward(query, candidates, scores, gradient, column, d_query, d_c
     """Added gradients of -|query - candidate| for gradient (b, n); none where the distance is clamped.
     Equation 13.
     """
+    stop = column + len(candidates)
     for i in range(len(query)):
-        for j in range(column, column + len(candidates)):
-            score = scores[i, j]
-            clear = score * score > _TINY
-            divisor = score if clear else np.float32(1)
-            gradient[i, j] = gradient[i, j] / (np.float32(2) * divisor) if clear else np.float32(0)
+        distances, row = scores[i, column:stop], gradient[i, column:stop]
+        for j in range(len(row)):
+            clear = distances[j] * distances[j] > _TINY
+            divisor = distances[j] if clear else np.float32(1)
+            row[j] = (row[j] if clear else np.float32(0)) / (np.float32(2) * divisor)
     _add_distance_gradient(query, candidates, gradient, column, d_query, d_candidates)
 
 

@@ -11,19 +11,8 @@ from numba.extending import intrinsic, overload
 from numba.np import arrayobj
 
 from .jit import COMPILED, inlined_kernel, inner_kernel
-from .tiles import (
-    DEPTH,
-    LANES,
-    ROWS,
-    copy_lanes,
-    fetch_ahead,
-    moved,
-    multiply_narrow,
-    multiply_wide,
-    pointer_to,
-    stack_panel,
-    transpose_lanes,
-)
+from .lanes import LANES, fetch_ahead, moved, pointer_to
+from .tiles import DEPTH, ROWS, copy_lanes, multiply_narrow, multiply_wide, stack_panel, transpose_lanes
 
 # Rows of the result that are worked on at a time: of 400 columns they stay in the second cache.
 _HEIGHT = 120

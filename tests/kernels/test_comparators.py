@@ -70,10 +70,13 @@ def test_comparator__scores(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COMPARATORS)
-def test_comparator__gradients(name: str) -> None:
+@pytest.mark.parametrize("share", [1, 0.15])
+def test_comparator__gradients(name: str, share: float) -> None:
     compared = Compared(name)
     queries, candidates = compared.queries.astype(float), compared.candidates.astype(float)
-    weights = random_floats(np.random.default_rng(8), B, N)
+    random = np.random.default_rng(8)
+    weights = random_floats(random, B, N)
+    weights[random.random((B, N)) > share] = 0
 
     def in_scores() -> float:
         return naive.directional(compared.naive(queries, candidates), weights)
