@@ -13,31 +13,21 @@ Vectors are the model's meaning: the common vector of their type added, no longe
 """
 
 import os
-import re
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from daskgraph.errors import AlreadyExistsError, ExportError, NotWritableError
-from daskgraph.store import GraphStore, ModelStore, Names
+from daskgraph.rendering import Elsewhere, rendered
+from daskgraph.spreading import Spread
+from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.files import creating, sync, writing
-from daskgraph.vectors import Floats, StoredVectors, Vectors, blocks
-
-BLOCK_BYTES = 1 << 22
-"""Bytes of vectors that are written at a time."""
-
-
-class _Block(NamedTuple):
-    """Entities of one type in the order of their rows."""
-
-    kind: str
-    start: int
-    names: list[str]
-    vectors: Floats
+from daskgraph.vectors import StoredVectors, Vectors
 
 
 class _Contents(NamedTuple):
@@ -46,6 +36,7 @@ class _Contents(NamedTuple):
     path: Path
     vectors: Vectors
     graph: GraphStore
+    elsewhere: Elsewhere | None
 
     @property
     def kinds(self) -> list[str]:
@@ -59,15 +50,12 @@ class _Contents(NamedTuple):
     def dimensions(self) -> set[int]:
         return {self.vectors.model.dimension(kind) for kind in self.kinds}
 
-    def blocks(self, kind: str) -> Iterator[_Block]:
-        """Give the entities of a type in pieces that fit into memory."""
-        names = self.graph.names(kind)
-        size = max(1, BLOCK_BYTES // (4 * self.vectors.model.dimension(kind)))
-        for start, rows in blocks(self.vectors, kind, size):
-            yield _Block(kind, start, names.names(np.arange(start, start + len(rows))), rows)
+    def rendered(self, kind: str) -> Iterator[bytes]:
+        """Give the entities of a type in pieces that fit into memory, as the format has them."""
+        return rendered(self.vectors, self.graph, kind, self.path.suffix.lower(), self.elsewhere)
 
 
-def export(source: ModelStore, graph: GraphStore, path: str | Path) -> None:
+def export(source: ModelStore, graph: GraphStore, path: str | Path, spread: Spread | None = None) -> None:
     """Write a model's vectors with their names to a .tsv, .parquet, .npz or .kv file.
 
     The file appears when it is whole; what a format holds stands at the head of this module.
@@ -80,6 +68,8 @@ def export(source: ModelStore, graph: GraphStore, path: str | Path) -> None:
         The graph it was trained on.
     path
         The file; its ending is the format.
+    spread
+        Who makes its parts, beside it; None: this process, without parts.
 
     Raises
     ------
@@ -93,9 +83,9 @@ def export(source: ModelStore, graph: GraphStore, path: str | Path) -> None:
     if writer is None:
         raise ExportError(str(path), f"the name should end in {', '.join(_WRITERS)}")
     source.check_graph(graph)
-    contents = _Contents(target, StoredVectors(source), graph)
-    with _whole_file(target) as partial:
-        writer(contents, partial)
+    vectors = StoredVectors(source)
+    with _whole_file(target) as partial, _parts(target, source, spread) as elsewhere:
+        writer(_Contents(target, vectors, graph, elsewhere), partial)
 
 
 @contextmanager
@@ -118,36 +108,34 @@ def _whole_file(target: Path) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+@contextmanager
+def _parts(target: Path, source: ModelStore, spread: Spread | None) -> Iterator[Elsewhere | None]:
+    """Give the workers of a cluster a folder beside `target`."""
+    if spread is None:
+        yield None
+        return
+    folder = target.with_name(f"{target.name}.parts-{os.getpid()}")
+    folder.mkdir()
+    try:
+        yield Elsewhere(spread, str(source.path.absolute()), folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _write_tsv(contents: _Contents, path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with path.open("wb") as file:
         for kind in contents.kinds:
-            prefix = f"{kind}\t" if contents.typed else ""
-            for block in contents.blocks(kind):
-                _write_lines(
-                    file, prefix, [re.sub(r"[^\S ]", "_", name) for name in block.names], block, "\t"
-                )
+            file.writelines(contents.rendered(kind))
 
 
 def _write_kv(contents: _Contents, path: Path) -> None:
     if len(contents.dimensions) > 1:
         raise ExportError(str(contents.path), "entity types have vectors of different lengths; use .npz")
     count = sum(kind.count for kind in contents.graph.schema.entity_types)
-    with path.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(f"{count} {contents.dimensions.pop()}\n")
+    with path.open("wb") as file:
+        file.write(f"{count} {contents.dimensions.pop()}\n".encode())
         for kind in contents.kinds:
-            prefix = f"{kind}:" if contents.typed else ""
-            for block in contents.blocks(kind):
-                _write_lines(file, prefix, [re.sub(r"\s", "_", name) for name in block.names], block, " ")
-
-
-def _write_lines(file: IO[str], prefix: str, names: list[str], block: _Block, separator: str) -> None:
-    import pyarrow as pa
-    from pyarrow import compute
-
-    columns = compute.cast(pa.array(block.vectors.reshape(-1)), pa.string())
-    numbers = pa.FixedSizeListArray.from_arrays(columns, block.vectors.shape[1])
-    lines = compute.binary_join(numbers.cast(pa.list_(pa.string())), separator).to_pylist()
-    file.writelines(f"{prefix}{name}{separator}{line}\n" for name, line in zip(names, lines, strict=True))
+            file.writelines(contents.rendered(kind))
 
 
 def _write_parquet(contents: _Contents, path: Path) -> None:
@@ -163,22 +151,9 @@ def _write_parquet(contents: _Contents, path: Path) -> None:
     schema = pa.schema([*fields, pa.field("vector", vector)])
     with parquet.ParquetWriter(path, schema) as writer:
         for kind in contents.kinds:
-            labels = contents.graph.labels(kind)
-            for block in contents.blocks(kind):
-                flat = pa.array(block.vectors.reshape(-1))
-                columns = {
-                    "type": [kind] * len(block.names),
-                    "entity": block.names,
-                    "label": _labels(labels, block),
-                    "vector": pa.FixedSizeListArray.from_arrays(flat, block.vectors.shape[1]).cast(vector),
-                }
-                writer.write_table(pa.table({name: columns[name] for name in schema.names}, schema=schema))
-
-
-def _labels(labels: Names | None, block: _Block) -> list[str | None]:
-    if labels is None:
-        return [None] * len(block.names)
-    return [label or None for label in labels.names(np.arange(block.start, block.start + len(block.names)))]
+            for block in contents.rendered(kind):
+                table = pa.ipc.open_stream(block).read_all()
+                writer.write_table(table.select(schema.names).cast(schema))
 
 
 def _write_npz(contents: _Contents, path: Path) -> None:
@@ -190,16 +165,16 @@ def _write_npz(contents: _Contents, path: Path) -> None:
             text = np.dtype(f"<U{max(1, longest)}")
             names = contents.graph.names(kind)
             rows = ((start, min(start + (1 << 16), count)) for start in range(0, count, 1 << 16))
-            pieces = (np.array(names.names(np.arange(*span)), text) for span in rows)
+            pieces = (np.array(names.names(np.arange(*span)), text).tobytes() for span in rows)
             _write_member(archive, f"names/{kind}", (count,), text, pieces)
             shape = (count, contents.vectors.model.dimension(kind))
-            vectors = (block.vectors for block in contents.blocks(kind))
-            _write_member(archive, f"embeddings/{kind}", shape, np.dtype("<f4"), vectors)
+            _write_member(archive, f"embeddings/{kind}", shape, np.dtype("<f4"), contents.rendered(kind))
         named = np.array(relations, str)
-        _write_member(archive, "names/relations", named.shape, named.dtype, iter([named]))
+        _write_member(archive, "names/relations", named.shape, named.dtype, iter([named.tobytes()]))
         for name, array in contents.vectors.model.unpack(contents.vectors.parameters).items():
             if name.startswith("relations/"):
-                _write_member(archive, name, array.shape, np.dtype("<f4"), iter([array]))
+                numbers = np.ascontiguousarray(array, "<f4").tobytes()
+                _write_member(archive, name, array.shape, np.dtype("<f4"), iter([numbers]))
 
 
 def _write_member(
@@ -207,14 +182,14 @@ def _write_member(
     name: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    pieces: Iterator[np.ndarray[Any, Any]],
+    pieces: Iterator[bytes],
 ) -> None:
     """Write an array as a member of an .npz file, piece by piece."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
         np.lib.format.write_array_header_1_0(file, header)
         for piece in pieces:
-            file.write(np.ascontiguousarray(piece, dtype).tobytes())
+            file.write(piece)
 
 
 _WRITERS: dict[str, Callable[[_Contents, Path], None]] = {

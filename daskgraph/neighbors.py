@@ -14,13 +14,10 @@ from daskgraph.errors import (
     UnknownRelationError,
     nearest_name,
 )
+from daskgraph.searching import NONE, Best, Query, search
+from daskgraph.spreading import Spread
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.threads import single_threaded_products
-from daskgraph.vectors import Floats, Ids, StoredVectors, Vectors, blocks, gathered
-from daskgraph_kernels.ranking import Compared
-
-BLOCK = 1 << 14
-"""Entities that are compared at a time."""
+from daskgraph.vectors import Ids, StoredVectors, Vectors, gathered
 
 EDGES = 1 << 20
 """Edges that are read at a time."""
@@ -85,6 +82,7 @@ def nearest(
     k: int = 10,
     *,
     entity_type: str | None = None,
+    spread: Spread | None = None,
 ) -> list[Answer]:
     """Return the entities nearest to one, of its type and without itself, the nearest first.
 
@@ -104,6 +102,8 @@ def nearest(
         How many; fewer if there are not so many.
     entity_type
         The type of the entity, where its name alone does not tell.
+    spread
+        Who compares, where the model is on disk; None: this process.
 
     Raises
     ------
@@ -113,9 +113,9 @@ def nearest(
     vectors = _vectors(source, graph)
     kind, row = find_entity(graph, entity, entity_type)
     comparer = Comparer(vectors.model, vectors.parameters, with_bias=False)
-    query = comparer.compare(gathered(vectors, kind, np.array([row])))
-    best = _best(vectors, comparer, kind, query, k, np.array([row]))
-    return _answers(graph, kind, best)
+    given = comparer.compare(gathered(vectors, kind, np.array([row])))
+    query = Query(kind, given, k, np.array([row]), with_bias=False)
+    return _answers(graph, kind, search(vectors, query, spread, _path(source)))
 
 
 def predict(
@@ -127,6 +127,7 @@ def predict(
     tail: str | None = None,
     k: int = 10,
     skip_known: bool = False,
+    spread: Spread | None = None,
 ) -> list[Answer]:
     """Return the entities that best complete an edge, the best first.
 
@@ -147,6 +148,8 @@ def predict(
         How many; fewer if there are not so many.
     skip_known
         Whether answers that are edges of the graph already, in any split, are left out.
+    spread
+        Who compares, where the model is on disk; None: this process.
 
     Raises
     ------
@@ -169,54 +172,18 @@ def predict(
         asked, (given, row) = kinds.head, find_entity(graph, tail, kinds.tail)
     direction = comparer.direction(vectors.model.group_of(index), side)
     rows = gathered(vectors, given, np.array([row]))
-    query = comparer.compare(rows, direction.on_query, np.array([index]))
-    skipped = _known(graph, side, index, row) if skip_known else np.empty(0, np.int64)
-    best = _best(vectors, comparer, asked, query, k, skipped, direction.on_candidates, index)
-    return _answers(graph, asked, best)
+    acting = direction.on_candidates
+    query = Query(
+        asked,
+        comparer.compare(rows, direction.on_query, np.array([index])),
+        k,
+        _known(graph, side, index, row) if skip_known else NONE,
+        None if acting is None else Acting(acting.operator, acting.parameters[index : index + 1]),
+    )
+    return _answers(graph, asked, search(vectors, query, spread, _path(source)))
 
 
-class _Best(NamedTuple):
-    """The rows that score best, in descending order of their scores."""
-
-    rows: Ids
-    scores: Floats
-
-
-def _best(
-    vectors: Vectors,
-    comparer: Comparer,
-    kind: str,
-    query: Compared,
-    k: int,
-    skipped: Ids,
-    acting: Acting | None = None,
-    relation: int = 0,
-) -> _Best:
-    """Compare all entities of a type with a query, block by block, and keep the k best."""
-    best = _Best(np.empty(0, np.int64), np.empty(0, np.float32))
-    # A product with one row waits for memory: more threads only wait together.
-    with single_threaded_products():
-        for start, rows in blocks(vectors, kind, BLOCK):
-            candidates = comparer.compare(rows, acting, np.full(len(rows), relation))
-            scores = comparer.scores(query, candidates)[0]
-            kept = np.setdiff1d(np.arange(start, start + len(rows)), skipped, assume_unique=True)
-            best = _top(np.append(best.rows, kept), np.append(best.scores, scores[kept - start]), k)
-    return best
-
-
-def _top(rows: Ids, scores: Floats, k: int) -> _Best:
-    """The k best of these, equal ones in the order of their rows; no number is worst."""
-    order_by = -np.nan_to_num(scores, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
-    if len(rows) > k:
-        # All that are as good as the last of the best, so that the lowest rows among them can be taken.
-        threshold = np.partition(order_by, k - 1)[k - 1]
-        kept = order_by <= threshold
-        rows, scores, order_by = rows[kept], scores[kept], order_by[kept]
-    order = np.lexsort((rows, order_by))[:k]
-    return _Best(rows[order], scores[order])
-
-
-def _answers(graph: GraphStore, kind: str, best: _Best) -> list[Answer]:
+def _answers(graph: GraphStore, kind: str, best: Best) -> list[Answer]:
     ids = graph.names(kind).names(best.rows)
     labels = graph.labels(kind)
     called: Sequence[str | None] = [None] * len(ids) if labels is None else labels.names(best.rows)
@@ -229,6 +196,11 @@ def _vectors(source: ModelStore | Vectors, graph: GraphStore) -> Vectors:
         return source
     source.check_graph(graph)
     return StoredVectors(source)
+
+
+def _path(source: ModelStore | Vectors) -> str:
+    """Return where others find a model that is on disk."""
+    return str(source.path.absolute()) if isinstance(source, ModelStore) else ""
 
 
 def _find_relation(graph: GraphStore, name: str | None) -> int:

@@ -16,6 +16,9 @@ from daskgraph_kernels.rows import NO_FEATURES, FeatureLists, gather, gather_mea
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
+Span = tuple[int, int]
+"""The first of some rows, and one past the last."""
+
 MEANS_BYTES = 1 << 25
 """Means of features that are made together."""
 
@@ -165,16 +168,22 @@ def effective(vectors: Vectors, entity_type: str, rows: Floats) -> Floats:
     return copied
 
 
-def pieces(vectors: Vectors, entity_type: str) -> Iterator[tuple[int, Floats]]:
-    """Give all rows of a type as they are stored, piece by piece: the first row's number, and the rows."""
-    count, step = count_of(vectors, entity_type), vectors.step(entity_type)
-    for start in range(0, count, step):
-        yield start, vectors.rows(entity_type, start, min(start + step, count))
+def pieces(vectors: Vectors, entity_type: str, span: Span | None = None) -> Iterator[tuple[int, Floats]]:
+    """Give rows of a type as they are stored, piece by piece: the first row's number, and the rows.
+
+    A span begins at a multiple of the type's step; without one all rows are given.
+    """
+    step = vectors.step(entity_type)
+    first, last = span or (0, count_of(vectors, entity_type))
+    for start in range(first, last, step):
+        yield start, vectors.rows(entity_type, start, min(start + step, last))
 
 
-def blocks(vectors: Vectors, entity_type: str, size: int) -> Iterator[tuple[int, Floats]]:
-    """Give all rows of a type as the model means them, at most `size` at a time."""
-    for first, piece in pieces(vectors, entity_type):
+def blocks(
+    vectors: Vectors, entity_type: str, size: int, span: Span | None = None
+) -> Iterator[tuple[int, Floats]]:
+    """Give rows of a type as the model means them, at most `size` at a time; `span` as of `pieces`."""
+    for first, piece in pieces(vectors, entity_type, span):
         for start in even_starts(len(piece), size):
             stop = min(start + even_size(len(piece), size), len(piece))
             yield first + start, effective(vectors, entity_type, piece[start:stop])

@@ -224,6 +224,7 @@ def test_eval(mocked: Mock) -> None:
         per_relation=False,
         seed=0,
         callback=ANY,
+        config={},
     )
 
 
@@ -235,6 +236,7 @@ def test_eval__with_options(mocked: Mock) -> None:
     }
     mocked.evaluate.return_value.to_dict.return_value = EVALUATION | figures
     options = "--split valid --candidates 50 --sampling frequency --seed 3 --raw --constrained --per-relation"
+    options += " -s cluster.workers=2"
     printed = rows(run("eval", "m.zarr", *options.split()))
     assert printed[0][0] == "valid, raw, against 50 entities"
     assert printed[-1][:3] == ["likes", "20", "0.25"]
@@ -248,6 +250,7 @@ def test_eval__with_options(mocked: Mock) -> None:
         per_relation=True,
         seed=3,
         callback=ANY,
+        config={"cluster": {"workers": 2}},
     )
 
 
@@ -261,7 +264,7 @@ def test_neighbors(mocked: Mock) -> None:
         ["/m/1", "One", "0.5000"],
         ["/m/2", "", "0.2500"],
     ]
-    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().neighbors("One", 2)]
+    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().neighbors("One", 2, config={})]
 
 
 def test_neighbors__as_json(mocked: Mock) -> None:
@@ -274,7 +277,8 @@ def test_neighbors__as_json(mocked: Mock) -> None:
 @pytest.mark.parametrize(("option", "side"), [("--head", "head"), ("--tail", "tail")])
 def test_predict(mocked: Mock, option: str, side: str) -> None:
     assert len(rows(run("predict", "m.zarr", option, "One", "--relation", "likes"))) == 3
-    asked: dict[str, Any] = {"head": None, "tail": None, "relation": "likes", "k": 10} | {side: "One"}
+    asked: dict[str, Any] = {"head": None, "tail": None, "relation": "likes", "k": 10, "config": {}}
+    asked[side] = "One"
     assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().predict(**asked)]
 
 
@@ -283,7 +287,7 @@ def test_export(mocked: Mock) -> None:
     mocked.open_model.return_value.export.return_value = written
     printed = [["export", "value"], ["file", "out.tsv"], ["entities.user", "2,000"], ["bytes", "90"]]
     assert rows(run("export", "m.zarr", "-o", "out.tsv")) == printed
-    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().export("out.tsv")]
+    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().export("out.tsv", config={})]
     assert json.loads(run("export", "m.zarr", "-o", "out.tsv", "--json").stdout) == written
 
 

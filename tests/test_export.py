@@ -8,7 +8,7 @@ import pytest
 from model_examples import TYPED, random_edges, random_model, store_model, write_random_graph
 from naive_ranking import Naive, entity
 
-from daskgraph import export as exporting
+from daskgraph import rendering
 from daskgraph.errors import AlreadyExistsError, ExportError, NotWritableError, OtherGraphError
 from daskgraph.export import export
 from daskgraph.graph import EntityType, GraphSchema, RelationType
@@ -22,7 +22,7 @@ KEYS: dict[str, Any] = {"model": {"dimension": 4, "operator": "translation", "gl
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exporting, "BLOCK_BYTES", 32)
+    monkeypatch.setattr(rendering, "BLOCK_BYTES", 32)
 
 
 @pytest.fixture
@@ -194,7 +194,7 @@ def test_nothing_half_written_stays(
     def fail(*arguments: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(exporting, "_write_lines", fail)
+    monkeypatch.setattr(rendering, "_lines", fail)
     before = sorted(tmp_path.iterdir())
     with pytest.raises(KeyboardInterrupt):
         export(model, graph, tmp_path / "out.tsv")

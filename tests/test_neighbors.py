@@ -8,7 +8,7 @@ import pytest
 from model_examples import TYPED, random_edges, random_model, store_model, write_random_graph
 from naive_ranking import Naive, compare, entity, score
 
-from daskgraph import neighbors
+from daskgraph import searching
 from daskgraph.errors import (
     AmbiguousEntityError,
     OtherGraphError,
@@ -71,7 +71,7 @@ def check(answers: list[Answer], expected: dict[str, float]) -> None:
 @pytest.mark.parametrize("comparator", COMPARATORS)
 @pytest.mark.parametrize("block", [3, 1 << 14])
 def test_nearest(graph: GraphStore, comparator: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbors, "BLOCK", block)
+    monkeypatch.setattr(searching, "BLOCK", block)
     naive = naive_model(comparator=comparator)
     query = entity(naive, "user", 4)
     query[0] = 0
@@ -90,7 +90,7 @@ def test_nearest(graph: GraphStore, comparator: str, block: int, monkeypatch: py
 def test_predict(
     graph: GraphStore, reciprocal: bool, relation: int, block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbors, "BLOCK", block)
+    monkeypatch.setattr(searching, "BLOCK", block)
     naive = naive_model(reciprocal)
     kind = TYPED.relations[relation]
     heads, tails = TYPED.entity_type(kind.head).count, TYPED.entity_type(kind.tail).count
@@ -135,7 +135,7 @@ def test_answers__stored_and_with_labels(graph: GraphStore, tmp_path: Path) -> N
 def test_answers__equal_scores_in_the_order_of_rows(
     graph: GraphStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(neighbors, "BLOCK", 2)
+    monkeypatch.setattr(searching, "BLOCK", 2)
     naive = naive_model()
     naive.tables["user"][:] = 0
     naive.parameters.common["user"][:] = 0

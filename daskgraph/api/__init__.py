@@ -311,6 +311,8 @@ def evaluate(
     per_relation: bool = False,
     seed: int = 0,
     callback: Callback | None = None,
+    config: Given = None,
+    client: Any = None,
 ) -> Evaluation:
     """Rank every edge of a split among the edges made by replacing its tail, then its head.
 
@@ -335,6 +337,11 @@ def evaluate(
         What drawn candidates depend on.
     callback
         Told how far it is.
+    config
+        Its `[cluster]` says who ranks, that of the model's own config does not count; left out: this process.
+        A cluster's workers have to reach the paths of model and graph.
+    client
+        A `distributed.Client`, whose workers rank.
 
     Raises
     ------
@@ -354,6 +361,8 @@ def evaluate(
         per_relation=per_relation,
         seed=seed,
         callback=callback,
+        config=config,
+        client=client,
     )
 
 

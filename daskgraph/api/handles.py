@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from daskgraph.api.places import place
+from daskgraph.api.training import Given
 from daskgraph.config import Config, merge_stored
 from daskgraph.errors import DamagedStoreError, UnknownEntityTypeError
 from daskgraph.evaluation import Evaluation, evaluate
@@ -154,9 +156,15 @@ class Model:
         stored = self.store.read_parameters(paths)
         return {path.removeprefix(prefix): array[index] for path, array in stored.items()}
 
-    def neighbors(self, entity: str, k: int = 10) -> list[Answer]:
-        """Return the k entities nearest to one, best first, under the model's own comparator."""
-        return nearest(self.store, self.graph.store, entity, k)
+    def neighbors(
+        self, entity: str, k: int = 10, *, config: Given = None, client: Any = None
+    ) -> list[Answer]:
+        """Return the k entities nearest to one, best first, under the model's own comparator.
+
+        `config` and `client` as of `daskgraph.evaluate`.
+        """
+        with place(self.store, config, client) as spread:
+            return nearest(self.store, self.graph.store, entity, k, spread=spread)
 
     def predict(
         self,
@@ -166,34 +174,42 @@ class Model:
         k: int = 10,
         *,
         skip_known: bool = False,
+        config: Given = None,
+        client: Any = None,
     ) -> list[Answer]:
         """Return the k best tails of a head and relation, or the k best heads of a relation and tail.
 
         Every entity of the type may be an answer, the one asked about too. `skip_known` leaves out answers
-        that are edges of the graph already.
+        that are edges of the graph already. `config` and `client` as of `daskgraph.evaluate`.
         """
-        return predict(
-            self.store,
-            self.graph.store,
-            head=head,
-            relation=relation,
-            tail=tail,
-            k=k,
-            skip_known=skip_known,
-        )
+        with place(self.store, config, client) as spread:
+            return predict(
+                self.store,
+                self.graph.store,
+                head=head,
+                relation=relation,
+                tail=tail,
+                k=k,
+                skip_known=skip_known,
+                spread=spread,
+            )
 
     def evaluate(self, split: str = "test", **options: Any) -> Evaluation:
         """Rank the edges of a split; options as of `daskgraph.evaluate`."""
         return evaluate_model(self, split, **options)
 
-    def export(self, path: str | Path) -> dict[str, Any]:
+    def export(self, path: str | Path, *, config: Given = None, client: Any = None) -> dict[str, Any]:
         """Write the vectors with their names to a .tsv, .parquet, .npz or .kv file; return what was written.
+
+        `config` and `client` as of `daskgraph.evaluate`: workers put what they make into a folder beside the
+        file, and this process puts it together.
 
         Returns
         -------
         `file`, rows by entity type (`entities`), and `bytes`.
         """
-        export(self.store, self.graph.store, path)
+        with place(self.store, config, client) as spread:
+            export(self.store, self.graph.store, path, spread)
         return {"file": str(path), "entities": self.graph.entities, "bytes": Path(path).stat().st_size}
 
     def info(self) -> dict[str, Any]:
@@ -244,14 +260,22 @@ def _outline(store: ModelStore, name: str) -> dict[str, Any]:
 
 
 def evaluate_model(
-    model: Model, split: str = "test", *, callback: Callback | None = None, **options: Any
+    model: Model,
+    split: str = "test",
+    *,
+    callback: Callback | None = None,
+    config: Given = None,
+    client: Any = None,
+    **options: Any,
 ) -> Evaluation:
     """Rank every edge of a split; see `daskgraph.evaluate`."""
-    return evaluate(
-        model.store,
-        model.graph.store,
-        split,
-        threads=available_threads(model.config.training.threads),
-        callback=callback or ignore,
-        **options,
-    )
+    with place(model.store, config, client) as spread:
+        return evaluate(
+            model.store,
+            model.graph.store,
+            split,
+            threads=available_threads(model.config.training.threads),
+            callback=callback or ignore,
+            spread=spread,
+            **options,
+        )

@@ -169,10 +169,10 @@ def check_fixed(stored: Config, config: Config) -> None:
     for section in FIXED:
         before, after = stored.to_dict()[section], config.to_dict()[section]
         if before != after:
-            raise FixedKeyError(*_first_difference(section, before, after))
+            raise FixedKeyError(*first_difference(section, before, after))
 
 
-def _first_difference(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
+def first_difference(path: str, before: Any, after: Any) -> tuple[str, Any, Any]:
     """Return the path of the first key that differs, with its two values; lists by their lengths first."""
     if isinstance(before, dict) and isinstance(after, dict):
         pairs = [(key, before.get(key), after.get(key)) for key in {**before, **after}]
@@ -183,7 +183,7 @@ def _first_difference(path: str, before: Any, after: Any) -> tuple[str, Any, Any
     else:
         return path, before, after
     key, left, right = next(pair for pair in pairs if pair[1] != pair[2])
-    return _first_difference(f"{path}.{key}", left, right)
+    return first_difference(f"{path}.{key}" if path else key, left, right)
 
 
 def _check_featurized(config: Config, graph: GraphStore) -> None:

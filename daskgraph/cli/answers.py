@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from daskgraph.cli.options import count_option, output_options
+from daskgraph.cli.options import count_option, output_options, place_options
 
 
 def _candidates(_: click.Context, parameter: click.Parameter, value: str) -> str | int:
@@ -46,6 +46,7 @@ def _fractions(_: click.Context, parameter: click.Parameter, value: str) -> list
     "--constrained", is_flag=True, help="Only candidates that train edges of the relation have on this side."
 )
 @click.option("--per-relation", is_flag=True, help="Figures of every relation too.")
+@place_options
 @output_options
 def evaluate(
     model: str,
@@ -56,6 +57,7 @@ def evaluate(
     raw: bool,
     constrained: bool,
     per_relation: bool,
+    given: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Rank the edges of a split under MODEL."""
@@ -72,6 +74,7 @@ def evaluate(
             per_relation=per_relation,
             seed=seed,
             callback=callback,
+            config=given,
         ).to_dict()
     if as_json:
         tables.write_json(evaluation)
@@ -134,12 +137,19 @@ def classify(
 @click.argument("model")
 @click.argument("entity")
 @count_option
+@place_options
 @output_options
-def neighbors(model: str, entity: str, count: int, as_json: bool) -> None:
+def neighbors(
+    model: str,
+    entity: str,
+    count: int,
+    given: dict[str, Any],
+    as_json: bool,
+) -> None:
     """Name the entities nearest to ENTITY, an id or a unique label, under MODEL's comparator."""
     from daskgraph import api
 
-    _write_answers(api.open_model(model).neighbors(entity, count), as_json)
+    _write_answers(api.open_model(model).neighbors(entity, count, config=given), as_json)
 
 
 @click.command()
@@ -148,16 +158,23 @@ def neighbors(model: str, entity: str, count: int, as_json: bool) -> None:
 @click.option("--relation", metavar="RELATION", help="The relation  [default: the only one].")
 @click.option("--tail", metavar="ENTITY", help="Ask for heads of this tail.")
 @count_option
+@place_options
 @output_options
 def predict(
-    model: str, head: str | None, relation: str | None, tail: str | None, count: int, as_json: bool
+    model: str,
+    head: str | None,
+    relation: str | None,
+    tail: str | None,
+    count: int,
+    given: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Name the best tails of a head and relation, or the best heads of a relation and tail."""
     from daskgraph import api
 
     if (head is None) == (tail is None):
         raise click.UsageError("Give either --head, to ask for tails, or --tail, to ask for heads.")
-    answers = api.open_model(model).predict(head=head, relation=relation, tail=tail, k=count)
+    answers = api.open_model(model).predict(head=head, relation=relation, tail=tail, k=count, config=given)
     _write_answers(answers, as_json)
 
 

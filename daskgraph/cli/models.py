@@ -1,13 +1,18 @@
 """Commands that make and change models, or tell of them: train, restore, cancel, export, info."""
 
+from typing import Any
+
 import click
 
 from daskgraph.cli.answers import write_evaluation
 from daskgraph.cli.options import (
+    chosen_config,
+    cluster_option,
     columns_option,
     config_options,
     features_option,
     output_options,
+    place_options,
     preset_option,
 )
 
@@ -39,11 +44,7 @@ def _refuse_split(_: click.Context, parameter: click.Parameter, value: str | Non
     show_default=True,
     help="Take its Adagrad sums along.",
 )
-@click.option(
-    "--cluster",
-    metavar="local|slurm|ADDRESS|FILE.json",
-    help="Train on this machine, in jobs of SLURM, or on the Dask cluster of an address or scheduler file.",
-)
+@cluster_option
 @click.option("--dry-run", is_flag=True, help="With SLURM: only print the script of its jobs.")
 @config_options
 @output_options
@@ -66,13 +67,8 @@ def train(
     SOURCE is a graph store, an edge file, or a directory with train, valid and test edge files.
     """
     from daskgraph import api, progress, tables
-    from daskgraph.config import load
 
-    given = load(files, overrides=overrides)
-    if cluster is not None:
-        named = cluster in ("local", "slurm")
-        where = {"kind": cluster} if named else {"kind": "address", "address": cluster}
-        given["cluster"] = given.get("cluster", {}) | where
+    given = chosen_config(files, overrides, cluster)
     if dry_run:
         click.echo(api.job_script(source, output, config=given), nl=False)
         return
@@ -133,12 +129,18 @@ def cancel(model: str, as_json: bool) -> None:
 @click.option(
     "-o", "--output", metavar="OUT", required=True, help="A .tsv, .parquet, .npz or .kv file to write."
 )
+@place_options
 @output_options
-def export(model: str, output: str, as_json: bool) -> None:
+def export(
+    model: str,
+    output: str,
+    given: dict[str, Any],
+    as_json: bool,
+) -> None:
     """Write MODEL's vectors, with their names, to a file; .kv is gensim's KeyedVectors text."""
     from daskgraph import api, tables
 
-    written = api.open_model(model).export(output)
+    written = api.open_model(model).export(output, config=given)
     tables.write_facts("export", written, as_json)
 
 

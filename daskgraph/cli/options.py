@@ -1,5 +1,6 @@
 """Options that several commands have, and what their values may be."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -81,6 +82,42 @@ config_options = _together(
         help="Set one key, such as training.epochs=20.",
     ),
 )
+
+cluster_option = click.option(
+    "--cluster",
+    metavar="local|slurm|ADDRESS|FILE.json",
+    help="Train on this machine, in jobs of SLURM, or on the Dask cluster of an address or scheduler file.",
+)
+
+
+def chosen_config(files: tuple[str, ...], overrides: tuple[str, ...], cluster: str | None) -> dict[str, Any]:
+    """Return the keys that options give."""
+    from daskgraph.config import load
+
+    given = load(files, overrides=overrides)
+    if cluster is not None:
+        named = cluster in ("local", "slurm")
+        where = {"kind": cluster} if named else {"kind": "address", "address": cluster}
+        given["cluster"] = given.get("cluster", {}) | where
+    return given
+
+
+def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command, as `given`, the config that says who does the work."""
+
+    @functools.wraps(command)
+    def placed(
+        files: tuple[str, ...], overrides: tuple[str, ...], cluster: str | None, **others: Any
+    ) -> None:
+        command(given=chosen_config(files, overrides, cluster), **others)
+
+    where = click.option(
+        "--cluster",
+        metavar="local|ADDRESS|FILE.json",
+        help="Let workers of this machine (-s cluster.workers=N) or of a Dask cluster do it.",
+    )
+    return where(config_options(placed))
+
 
 count_option = click.option(
     "-k", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many to name."

@@ -87,6 +87,8 @@ from daskgraph.errors.training import (
     InitError,
     LeaseFailedError,
     NoProgressError,
+    NoWorkersError,
+    PieceFailedError,
     SchedulerLostError,
 )
 
@@ -119,6 +121,7 @@ __all__ = [
     "NoFeaturesError",
     "NoProgressError",
     "NoWholeSnapshotError",
+    "NoWorkersError",
     "NotAStoreError",
     "NotFeaturizedError",
     "NotReadableError",
@@ -127,6 +130,7 @@ __all__ = [
     "OtherGraphError",
     "OtherProtocolError",
     "OverrideError",
+    "PieceFailedError",
     "QuestionError",
     "RegistrationError",
     "RunCancelledError",

@@ -76,6 +76,31 @@ class NoProgressError(DaskgraphError):
 
 
 @dataclass(eq=False)
+class NoWorkersError(DaskgraphError):
+    """A cluster without workers."""
+
+    seconds: float
+    """For how long."""
+
+    def __str__(self) -> str:
+        return f"there has been no worker for {self.seconds:.0f} s; look why none could start"
+
+
+@dataclass(eq=False)
+class PieceFailedError(DaskgraphError):
+    """A piece of work over which worker after worker has died."""
+
+    times: int
+    """How many of them."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.times} workers have died over the same piece of the work; "
+            "look into their logs, and whether they have memory enough"
+        )
+
+
+@dataclass(eq=False)
 class SchedulerLostError(DaskgraphError):
     """A cluster whose scheduler is gone."""
 

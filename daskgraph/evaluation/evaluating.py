@@ -1,19 +1,16 @@
-"""The evaluation of a whole split, slice by slice."""
+"""The evaluation of a whole split: ranks of all its edges, and what they come to."""
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.comparing import Comparer, Side
+from daskgraph.comparing import Side
 from daskgraph.errors import UnknownSplitError
-from daskgraph.evaluation.allowed import occurring
 from daskgraph.evaluation.figures import Evaluation, Figures, Ranks, chosen, summed_up
-from daskgraph.evaluation.known import known_answers, nothing_known
+from daskgraph.evaluation.pieces import Task, rank_elsewhere, rank_here
 from daskgraph.evaluation.protocol import Protocol
-from daskgraph.evaluation.ranking import SIDES, Ranker, Report
-from daskgraph.evaluation.sampling import sample, sample_by_frequency
+from daskgraph.evaluation.ranking import SIDES
 from daskgraph.events import (
     Callback,
     EvaluationFinished,
@@ -22,14 +19,9 @@ from daskgraph.events import (
     ignore,
 )
 from daskgraph.graph import Edges
+from daskgraph.spreading import Spread
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.vectors import StoredVectors, Vectors
-
-Ids = npt.NDArray[np.int64]
-
-SLICE_BYTES = 1 << 28
-"""What the vectors of the edges that are ranked together may take."""
 
 
 def evaluate(
@@ -45,6 +37,7 @@ def evaluate(
     threads: int = 0,
     seed: int = 0,
     callback: Callback = ignore,
+    spread: Spread | None = None,
 ) -> Evaluation:
     """Rank every edge of a split among the same edge with other heads, and with other tails.
 
@@ -76,6 +69,8 @@ def evaluate(
         What the drawn candidates depend on.
     callback
         Told how far it is.
+    spread
+        Who ranks, where the model is on disk; None: this process.
 
     Returns
     -------
@@ -98,14 +93,15 @@ def evaluate(
         raise UnknownSplitError(split, tuple(graph.splits))
     if isinstance(source, ModelStore):
         source.check_graph(graph)
-        source = StoredVectors(source)
-    progress = _Progress(split, graph.splits[split], callback)
-    with single_threaded_products():
-        ranker = _ranker(source, graph, available_threads(threads), protocol)
-        ranked = _Ranked(graph)
-        for edges in _slices(source, graph, split):
-            known = known_answers(graph, edges) if filtered else nothing_known(edges)
-            ranked.add(edges, ranker.rank(edges, known, progress.of(len(edges.head))))
+    vectors = StoredVectors(source) if isinstance(source, ModelStore) else source
+    task = Task(vectors, graph, protocol, threads)
+    progress, ranked = _Progress(split, graph.splits[split], callback), _Ranked(graph)
+    if spread is not None and isinstance(source, ModelStore):
+        pieces = rank_elsewhere(task, source.path, spread, progress.add)
+    else:
+        pieces = rank_here(task, progress.add)
+    for edges, ranks in pieces:
+        ranked.add(edges, ranks)
     figures = ranked.figures()
     evaluation = Evaluation(
         **vars(figures),
@@ -171,7 +167,7 @@ class _Ranked:
 
 
 class _Progress:
-    """Turns shares of work into whole edges."""
+    """Turns parts of edges into whole ones."""
 
     def __init__(self, split: str, edges: int, callback: Callback) -> None:
         self._callback = callback
@@ -179,42 +175,12 @@ class _Progress:
         self._reported = 0
         callback(EvaluationStarted(split, edges))
 
-    def of(self, edges: int) -> Report:
-        """Return what is told the shares of so many edges."""
-        return lambda share: self.add(share * edges)
-
     def add(self, edges: float) -> None:
         self._done += edges
         whole = round(self._done) - self._reported
         if whole:
             self._reported += whole
             self._callback(EvaluationProgress(whole))
-
-
-def _ranker(vectors: Vectors, graph: GraphStore, threads: int, protocol: Protocol) -> Ranker:
-    comparer = Comparer(vectors.model, vectors.parameters)
-    drawn = None
-    if not isinstance(protocol.candidates, str):
-        drawn = {
-            kind.name: _drawn(graph, kind.name, kind.count, protocol.candidates, protocol)
-            for kind in vectors.model.schema.entity_types
-        }
-    allowed = occurring(graph, protocol.split, drawn) if protocol.constrained else None
-    return Ranker(vectors, comparer, threads, drawn, allowed)
-
-
-def _drawn(graph: GraphStore, kind: str, count: int, wanted: int, protocol: Protocol) -> Ids:
-    if protocol.sampling == "uniform":
-        return sample(kind, count, wanted, protocol.seed)
-    return sample_by_frequency(kind, graph.degrees(kind), wanted, protocol.seed)
-
-
-def _slices(vectors: Vectors, graph: GraphStore, split: str) -> Iterator[Edges]:
-    model = vectors.model
-    widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
-    step = max(1024, SLICE_BYTES // (4 * 4 * widest))
-    for start in range(0, graph.splits[split], step):
-        yield graph.read_edges(split, start, min(start + step, graph.splits[split]))
 
 
 def _joined(parts: list[Ranks]) -> Ranks:

@@ -1,6 +1,6 @@
-"""Carry out a training: in this process, or the same leases on many workers."""
+"""Carry out a training, or answer a question: in this process, or the same on many workers."""
 
-from daskgraph.executors.choosing import check_place, train_anywhere
+from daskgraph.executors.choosing import check_place, spread_over, train_anywhere
 from daskgraph.executors.inline import train_inline
 
-__all__ = ["check_place", "train_anywhere", "train_inline"]
+__all__ = ["check_place", "spread_over", "train_anywhere", "train_inline"]

@@ -14,6 +14,7 @@ from daskgraph.executors.inline import train_inline
 from daskgraph.executors.recording import Evaluate
 from daskgraph.model import Model
 from daskgraph.sizes import choose_held, worker_config
+from daskgraph.spreading import Spread
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads
 
@@ -55,6 +56,29 @@ def train_anywhere(
             return train_on_cluster(connected, store, graph, model, limits, callback, evaluate)
     with _client(model.config, client) as connected:
         return train_on_cluster(connected, store, graph, model, limits, callback, evaluate)
+
+
+@contextmanager
+def spread_over(config: Config, client: Client | None = None) -> Iterator[Spread | None]:
+    """Give who answers questions: the workers that `[cluster]` names, or a client's; None: this process.
+
+    Raises
+    ------
+    ConfigValueError
+        The cluster can not be reached, or is SLURM's: its jobs belong to one training.
+    """
+    cluster = config.cluster
+    if client is None and cluster.kind == "local" and cluster.workers == 1:
+        yield None
+        return
+    if client is None and cluster.kind == "slurm":
+        allowed = "trains only; to ask a model in a job, leave it out there, or give the address of a cluster"
+        raise ConfigValueError("cluster.kind", "slurm", allowed)
+    from daskgraph.executors.spreading import ClusterSpread
+
+    own = worker_config(config, available_threads(0)) if client is None else config
+    with _client(config, client) as connected:
+        yield ClusterSpread(connected, cluster.patience_seconds, own.training.threads)
 
 
 def check_place(config: Config, path: Path) -> None:

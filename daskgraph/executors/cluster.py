@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from daskgraph.errors import LeaseFailedError, NoProgressError
 from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
-from daskgraph.executors.connection import Connection, Future
+from daskgraph.executors.connection import Connection, Future, returned
 from daskgraph.executors.interrupts import uninterrupted
 from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
 from daskgraph.executors.session import Training, stage_lease, train_lease
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
 LOOK = 0.25
 """Seconds between two looks at which workers there are."""
-
-REPLY = 2.0
-"""Seconds after which a worker that should tell what it has done may be gone."""
 
 GRACE = 60.0
 """Seconds that a worker has to end its slice, or to stage, after Ctrl-C."""
@@ -393,19 +390,3 @@ class _Run:
         if time.perf_counter() - self.moved > self.limits.patience:
             holders = {name: lease.partitions for name, lease in self.schedule.holders().items()}
             raise NoProgressError(self.limits.patience, holders)
-
-
-def returned(future: Future) -> Any:
-    """Return what a task that has ended returned; None if that failed, or its worker is gone with it.
-
-    Dask would wait for the worker to come back: the task is pinned to it, and nobody else can run it again.
-    """
-    while future.status == "finished":
-        try:
-            return future.result(timeout=REPLY)
-        except TimeoutError:
-            continue
-        except Exception:
-            if future.status == "finished":
-                raise
-    return None

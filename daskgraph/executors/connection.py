@@ -27,6 +27,8 @@ SERVER = "daskgraph-parameters"
 PATIENCE = 10.0
 """Seconds that a cluster has to say goodbye."""
 
+REPLY = 2.0
+"""Seconds after which a worker that should tell what it has done may be gone."""
 
 TRIES = 5
 """How often a plugin is offered to all workers: one that dies meanwhile makes Dask give up on all."""
@@ -51,6 +53,40 @@ def register(client: Client, plugin: SessionPlugin, name: str, pause: float = 1.
             return
 
 
+def workers_of(client: Client) -> dict[str, str]:
+    """Return by address what a cluster calls each of its workers, but for those that hold parameters.
+
+    Raises
+    ------
+    SchedulerLostError
+        The scheduler does not answer.
+    """
+    scheduler: Any = client.scheduler
+    try:
+        # The client's own list may be one that it was about to fetch for somebody else.
+        found = client.sync(scheduler.identity)["workers"]
+    except OSError as error:
+        raise SchedulerLostError(str(scheduler.address)) from error
+    named = {address: str(info["name"]) for address, info in found.items()}
+    return {address: name for address, name in named.items() if not name.startswith(SERVER)}
+
+
+def returned(future: Future) -> Any:
+    """Return what a task that has ended returned; None if that failed, or its worker is gone with it.
+
+    Dask would wait for the worker to come back: the task is pinned to it, and nobody else can run it again.
+    """
+    while future.status == "finished":
+        try:
+            return future.result(timeout=REPLY)
+        except TimeoutError:
+            continue
+        except Exception:
+            if future.status == "finished":
+                raise
+    return None
+
+
 class Connection:
     """A training on a Dask cluster, until it is closed.
 
@@ -67,7 +103,7 @@ class Connection:
 
         self._client, self._training = client, training
         scheduler: Any = client.scheduler
-        self._scheduler, self._address = scheduler, str(scheduler.address)
+        self._address = str(scheduler.address)
         security, host = client.security, _own_host(self._address)
 
         async def bring() -> Any:
@@ -82,20 +118,8 @@ class Connection:
         self._server = client.submit(ParameterServer, actor=True, **place).result()
 
     def workers(self) -> dict[str, str]:
-        """Return by address what the cluster calls each worker that can train.
-
-        Raises
-        ------
-        SchedulerLostError
-            The scheduler does not answer.
-        """
-        try:
-            # The client's own list may be one that it was about to fetch for somebody else.
-            found = self._client.sync(self._scheduler.identity)["workers"]
-        except OSError as error:
-            raise SchedulerLostError(self._address) from error
-        named = {address: str(info["name"]) for address, info in found.items()}
-        return {address: name for address, name in named.items() if not name.startswith(SERVER)}
+        """Return by address what the cluster calls each worker that can train; as of `workers_of`."""
+        return workers_of(self._client)
 
     def check(self) -> None:
         """Raise SchedulerLostError if the scheduler has hung up."""

@@ -15,7 +15,7 @@ from naive_ranking import Naive, Triple, rank
 
 from daskgraph import events
 from daskgraph.errors import OtherGraphError, OtherProtocolError, UnknownSplitError, UntrainedModelError
-from daskgraph.evaluation import Evaluation, evaluate, evaluating, ranking
+from daskgraph.evaluation import Evaluation, evaluate, pieces, ranking
 from daskgraph.evaluation.sampling import sample, sample_by_frequency
 from daskgraph.graph import EntityType, GraphSchema, RelationType
 from daskgraph.store import GraphStore, ModelStore
@@ -129,7 +129,7 @@ def test_evaluate__equals_its_naive_twin(
         patch.setattr(os, "fsync", lambda handle: None)
         patch.setattr(ranking, "BLOCK", block)
         patch.setattr(ranking, "TILE", 3)
-        patch.setattr(evaluating, "SLICE_BYTES", 0)
+        patch.setattr(pieces, "SLICE_BYTES", 0)
         graph = write_random_graph(Path(folder) / "g.zarr", schema, splits)
         rows = {
             kind: list(range(count))

@@ -17,7 +17,7 @@ from known_graphs import clans, clique_purity, cliques
 import daskgraph
 from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
 from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Notice
-from daskgraph.executors.cluster import returned
+from daskgraph.executors.connection import returned
 from daskgraph.executors.local_cluster import local_client
 from daskgraph.executors.session import Result, Session
 from daskgraph.schedule import Train

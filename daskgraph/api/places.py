@@ -1,0 +1,48 @@
+"""Where a model's questions are answered: in this process, or by the workers of a cluster."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from daskgraph.api.training import Given, first_difference, given_keys
+from daskgraph.config import Config, merge, merge_stored
+from daskgraph.errors import FixedKeyError
+from daskgraph.executors import spread_over
+from daskgraph.spreading import Spread
+from daskgraph.store import ModelStore
+
+
+@contextmanager
+def place(store: ModelStore, config: Given, client: Any) -> Iterator[Spread | None]:
+    """Give those who answer; None: this process.
+
+    Parameters
+    ----------
+    store
+        The model.
+    config
+        Its `[cluster]` says who; other keys can only be what they are in the model.
+    client
+        A `distributed.Client`, whose workers answer.
+
+    Raises
+    ------
+    FixedKeyError
+        Another key is given that the model has not.
+    ConfigValueError
+        The cluster can not be reached, or only trains.
+    """
+    with spread_over(_asked(store, config), client) as spread:
+        yield spread
+
+
+def _asked(store: ModelStore, given: Given) -> Config:
+    """Return the model's config with what is given now; where it was trained does not count."""
+    stored = {name: keys for name, keys in store.config.items() if name != "cluster"}
+    base = merge_stored(stored, {}, store.path)
+    config = merge(base.explicit(), given_keys(given))
+    before, after = base.to_dict(), config.to_dict()
+    after["cluster"] = before["cluster"]
+    if after != before:
+        raise FixedKeyError(*first_difference("", before, after))
+    return config

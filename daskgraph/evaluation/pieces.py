@@ -1,0 +1,105 @@
+"""A split's edges in pieces that are ranked one by one, here or by the workers of a cluster."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from daskgraph.comparing import Comparer, Side
+from daskgraph.evaluation.allowed import occurring
+from daskgraph.evaluation.figures import Ranks
+from daskgraph.evaluation.known import known_answers, nothing_known
+from daskgraph.evaluation.protocol import Protocol
+from daskgraph.evaluation.ranking import Ranker, Report
+from daskgraph.evaluation.sampling import sample, sample_by_frequency
+from daskgraph.graph import Edges
+from daskgraph.spreading import Spread, spans
+from daskgraph.store import GraphStore, ModelStore
+from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.vectors import Span, StoredVectors, Vectors
+
+Ids = npt.NDArray[np.int64]
+
+SLICE_BYTES = 1 << 28
+"""What the vectors of the edges that are ranked together may take."""
+
+Pieces = Iterator[tuple[Edges, dict[Side, Ranks]]]
+"""Edges, with their ranks from both sides."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is ranked, and how."""
+
+    vectors: Vectors
+    graph: GraphStore
+    protocol: Protocol
+    threads: int
+    """How many threads work; 0: as many as the process may use."""
+
+    def spans(self, workers: int = 0) -> list[Span]:
+        """Cut the split into pieces that can be ranked at once: more of them where workers share them."""
+        model = self.vectors.model
+        widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
+        largest = max(1024, SLICE_BYTES // (4 * 4 * widest))
+        return spans(self.graph.splits[self.protocol.split], 1, workers, largest)
+
+    def edges(self, span: Span) -> Edges:
+        """Read the edges of a piece."""
+        return self.graph.read_edges(self.protocol.split, *span)
+
+    def rank(self, edges: Edges, report: Report) -> dict[Side, Ranks]:
+        """Rank edges from both sides."""
+        with single_threaded_products():
+            known = known_answers(self.graph, edges) if self.protocol.filtered else nothing_known(edges)
+            return self._ranker.rank(edges, known, report)
+
+    @cached_property
+    def _ranker(self) -> Ranker:
+        vectors, graph, protocol = self.vectors, self.graph, self.protocol
+        comparer = Comparer(vectors.model, vectors.parameters)
+        drawn = None
+        if not isinstance(protocol.candidates, str):
+            drawn = {
+                kind.name: _drawn(graph, kind.name, kind.count, protocol.candidates, protocol)
+                for kind in vectors.model.schema.entity_types
+            }
+        allowed = occurring(graph, protocol.split, drawn) if protocol.constrained else None
+        return Ranker(vectors, comparer, available_threads(self.threads), drawn, allowed)
+
+
+def rank_here(task: Task, report: Callable[[float], None]) -> Pieces:
+    """Rank a split, piece by piece; `report` is told the edges that were ranked since the last time."""
+    for span in task.spans():
+        edges = task.edges(span)
+        yield edges, task.rank(edges, _as_edges(span[1] - span[0], report))
+
+
+def rank_elsewhere(task: Task, model: Path, spread: Spread, report: Callable[[float], None]) -> Pieces:
+    """As `rank_here`, by the workers of a cluster, which reach the path of the model."""
+    cut = task.spans(spread.workers)
+    paths = str(model.absolute()), str(task.graph.path.absolute())
+    asked = [(*paths, task.protocol, spread.threads, span) for span in cut]
+    for span, ranks in zip(cut, spread(rank_stored, asked), strict=True):
+        report(span[1] - span[0])
+        yield task.edges(span), ranks
+
+
+def rank_stored(model: str, graph: str, protocol: Protocol, threads: int, span: Span) -> dict[Side, Ranks]:
+    """Rank one piece, by the paths of both stores."""
+    vectors = StoredVectors(ModelStore.open(model))
+    task = Task(vectors, GraphStore.open(graph), protocol, threads)
+    return task.rank(task.edges(span), lambda share: None)
+
+
+def _as_edges(count: int, report: Callable[[float], None]) -> Report:
+    return lambda share: report(share * count)
+
+
+def _drawn(graph: GraphStore, kind: str, count: int, wanted: int, protocol: Protocol) -> Ids:
+    if protocol.sampling == "uniform":
+        return sample(kind, count, wanted, protocol.seed)
+    return sample_by_frequency(kind, graph.degrees(kind), wanted, protocol.seed)
