@@ -24,6 +24,7 @@ from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
 from daskgraph.executors import check_place, train_anywhere
 from daskgraph.model import Model
+from daskgraph.spreading import Spread
 from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
@@ -239,8 +240,8 @@ def _removed_if_nothing_came_of_it(store: ModelStore) -> Iterator[None]:
 def _train(store: ModelStore, graph: GraphStore, callback: Callback, client: Any = None) -> dict[str, Any]:
     model = Model(Config.from_dict(store.config), graph.schema)
 
-    def judge(source: ModelStore | Vectors) -> dict[str, Any]:
-        return _evaluate(source, graph, model, callback)
+    def judge(source: ModelStore | Vectors, spread: Spread | None) -> dict[str, Any]:
+        return _evaluate(source, graph, model, callback, spread)
 
     with store.lock():
         store.sweep()
@@ -252,15 +253,7 @@ def _train(store: ModelStore, graph: GraphStore, callback: Callback, client: Any
         if model.config.walks.per_node and not finished:
             trained = walked(graph, walks_path_beside(store.path), model.config, callback)
             model = Model(model.config, trained.schema)
-        summary = train_anywhere(store, trained, model, callback, judged, client)
-    if graph.splits.get("valid") and not finished:
-        held = summary.get("best_epoch", store.progress["epoch"])
-        known = {entry["epoch"]: entry.get("evaluation") for entry in store.history}
-        if known.get(held):
-            summary["evaluation"] = known[held]
-        elif model.config.evaluation.at_end:
-            summary["evaluation"] = judge(store)
-    return summary
+        return train_anywhere(store, trained, model, callback, judged, client)
 
 
 def _begin(store: ModelStore, graph: GraphStore, model: Model, callback: Callback) -> None:
@@ -299,7 +292,7 @@ def _is_finished(store: ModelStore, config: Config, callback: Callback) -> bool:
 
 
 def _evaluate(
-    source: ModelStore | Vectors, graph: GraphStore, model: Model, callback: Callback
+    source: ModelStore | Vectors, graph: GraphStore, model: Model, callback: Callback, spread: Spread | None
 ) -> dict[str, Any]:
     """Rank the valid split as the config wants it."""
     chosen = model.config.evaluation
@@ -311,4 +304,5 @@ def _evaluate(
         sampling=chosen.sampling,
         threads=model.config.training.threads,
         callback=callback,
+        spread=spread,
     ).to_dict()

@@ -19,6 +19,7 @@ from daskgraph.executors.connection import Connection, Future, returned
 from daskgraph.executors.interrupts import uninterrupted
 from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
 from daskgraph.executors.session import Training, stage_lease, train_lease
+from daskgraph.executors.spreading import ClusterSpread
 from daskgraph.model import Model
 from daskgraph.registration import registered
 from daskgraph.schedule import (
@@ -40,7 +41,6 @@ from daskgraph.schedule import (
     Trained,
 )
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.vectors import StoredVectors
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -141,11 +141,11 @@ def train_on_cluster(
     callback
         Told what happens.
     evaluate
-        Called every `evaluation.every` epochs.
+        Called every `evaluation.every` epochs, and at the end.
 
     Returns
     -------
-    The summary that `daskgraph train --json` prints, but for `evaluation`.
+    The summary that `daskgraph train --json` prints.
 
     Raises
     ------
@@ -160,9 +160,10 @@ def train_on_cluster(
     """
     run = _Run(client, store, graph, model, limits, callback, evaluate)
     try:
-        return run.train()
+        summary = run.train()
     finally:
         run.close()
+    return run.record.judge(summary, run.spread)
 
 
 class _Run:
@@ -202,6 +203,8 @@ class _Run:
             registered(),
         )
         self.connection = Connection(client, described)
+        threads = int(limits.config["training"]["threads"])
+        self.spread = ClusterSpread(client, limits.patience, threads)
         self.workers: dict[str, _Known] = {}
         self.dismissed: set[str] = set()
         self.left: list[tuple[float, float, int, int]] = []
@@ -310,7 +313,7 @@ class _Run:
                 self.workers[address].began = time.perf_counter()
                 self._submit(address, stage_lease)
             case EndEpoch(progress):
-                return self.record.end_epoch(progress, lambda: StoredVectors(self.store))
+                return self.record.end_epoch(progress, lambda: self.store, self.spread)
             case Dismiss(address):
                 return self._dismiss(address)
             case Abort(lease, reason):

@@ -54,11 +54,11 @@ def train_inline(
     callback
         Told what happens.
     evaluate
-        Called every `evaluation.every` epochs.
+        Called every `evaluation.every` epochs, and at the end.
 
     Returns
     -------
-    The summary that `daskgraph train --json` prints, but for `evaluation`.
+    The summary that `daskgraph train --json` prints.
 
     Raises
     ------
@@ -68,9 +68,10 @@ def train_inline(
     run = _Run(store, graph, model, callback, evaluate)
     try:
         with single_threaded_products():
-            return run.train()
+            summary = run.train()
     finally:
         run.worker.close()
+    return run.record.judge(summary)
 
 
 class _Run:

@@ -12,13 +12,16 @@ from daskgraph.executors.keeping import Keeper
 from daskgraph.model import Model
 from daskgraph.schedule import EpochEnded, Progress
 from daskgraph.sizes import block_edges
+from daskgraph.spreading import Spread
 from daskgraph.stopping import evaluation_due, rate_factor
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
 from daskgraph.vectors import Vectors
 
-Evaluate = Callable[[Vectors], dict[str, Any]]
-"""Evaluates the model in training on the valid split; its figures go into the history."""
+Evaluate = Callable[[ModelStore | Vectors, Spread | None], dict[str, Any]]
+"""Evaluates the model in training on the valid split, by workers where there are any; its figures go into
+the history.
+"""
 
 
 class Recorder:
@@ -52,6 +55,7 @@ class Recorder:
         self.started = time.perf_counter()
         self.trained = 0
         self.first = int(store.progress.get("epoch", 0))
+        self._finished = self.first >= self.epochs
         self._resumed_from = self.first if store.progress else None
         self._loss: float | None = None
         self._entries: list[dict[str, Any]] = []
@@ -84,15 +88,19 @@ class Recorder:
         )
         self.callback(event)
 
-    def end_epoch(self, progress: Progress, vectors: Callable[[], Vectors]) -> EpochEnded:
+    def end_epoch(
+        self, progress: Progress, source: Callable[[], ModelStore | Vectors], spread: Spread | None = None
+    ) -> EpochEnded:
         """Evaluate where that is due, and decide whether to go on.
 
         Parameters
         ----------
         progress
             The progress, every bucket trained.
-        vectors
+        source
             Gives the vectors as they are now.
+        spread
+            Who evaluates; None: this process.
         """
         config = self.model.config
         epoch, edges, seconds = progress.epoch + 1, progress.edges, progress.seconds
@@ -101,7 +109,7 @@ class Recorder:
         self.callback(EpochFinished(epoch, edges, self._loss, seconds, edges / max(seconds, 1e-9)))
         due = evaluation_due(epoch, config.training.epochs, config.evaluation)
         if self.evaluate is not None and due:
-            entry["evaluation"] = self.evaluate(vectors())
+            entry["evaluation"] = self.evaluate(source(), spread)
         if config.training.decay < 1:
             entry["learning_rate"] = config.training.learning_rate * self.rate
         self._entries.append(entry)
@@ -146,6 +154,18 @@ class Recorder:
             "resumed_from": self._resumed_from,
             **self.keeper.finish(),
         }
+
+    def judge(self, summary: dict[str, Any], spread: Spread | None = None) -> dict[str, Any]:
+        """Add to a summary the figures of the model as it is now, if anything was trained."""
+        if self.evaluate is None or self._finished:
+            return summary
+        held = summary.get("best_epoch", self.store.progress["epoch"])
+        known = {entry["epoch"]: entry.get("evaluation") for entry in self.store.history}
+        if known.get(held):
+            summary["evaluation"] = known[held]
+        elif self.model.config.evaluation.at_end:
+            summary["evaluation"] = self.evaluate(self.store, spread)
+        return summary
 
 
 def stored_progress(store: ModelStore, graph: GraphStore, model: Model) -> Progress:

@@ -134,15 +134,20 @@ def test_client__features_are_shared(client: Client, tmp_path: Path) -> None:
     assert model.evaluate("test").sides["tail"].mrr > 0.9
 
 
-def test_client__evaluates_on_the_way(client: Client, tmp_path: Path) -> None:
+def test_client__workers_evaluate_on_the_way_and_at_the_end(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = tmp_path / "source"
     folder.mkdir()
     edges = cliques(CLIQUES, SIZE)
     edges.to_csv(folder / "train.csv", index=False)
     edges[::7].to_csv(folder / "valid.csv", index=False)
-    model = daskgraph.train(
-        folder, tmp_path / "m.model.zarr", config=config(evaluation={"every": 3}), client=client
-    )
+    with monkeypatch.context() as patch:
+        patch.setattr("daskgraph.evaluation.evaluating.rank_here", None)
+        model = daskgraph.train(
+            folder, tmp_path / "m.model.zarr", config=config(evaluation={"every": 3}), client=client
+        )
+    assert model.summary["evaluation"]["mrr"] == model.evaluate("valid").mrr
     with_figures = [entry["epoch"] for entry in model.history if "evaluation" in entry]
     assert with_figures[:2] == [3, 6]
 
