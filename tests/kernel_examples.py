@@ -257,7 +257,7 @@ class Example:
     def kept(self) -> naive.Values:
         """What the kernels multiplied every gathered row with, by kind of use."""
         factors = np.ones_like(self.work.rows)
-        drop(self.work.counters, self.settings.dropout, len(factors), factors)
+        drop(self.work.counters, self.settings.dropout, 0, len(factors), factors)
         b, heads = self.sizes.batch, self.sizes.batch + self.sizes.head_extra
         parts = {"head": slice(b), "head_candidates": slice(b, heads)}
         parts |= {"tail": slice(heads, heads + b), "tail_candidates": slice(heads + b, None)}

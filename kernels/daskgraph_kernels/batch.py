@@ -36,6 +36,9 @@ FORWARD_BACKWARD = types.UniTuple(types.float64, 2)(FUNCTIONS, SETTINGS, TABLES,
 
 call_forward_backward = caller(FORWARD_BACKWARD)
 
+# Rows that are gathered, operated and prepared before the next ones: they stay in the first cache meanwhile.
+_TOGETHER = 32
+
 
 @inner_kernel
 def _part(block, first, last):
@@ -46,43 +49,97 @@ def _part(block, first, last):
 
 
 @inner_kernel
-def _gather_blocks(functions, settings, tables, work, sizes):
-    """Gather the rows listed in work.ids; the blocks of heads with their candidates, and of tails with
-    theirs.
-    """
-    heads = sizes.batch + sizes.head_extra
-    uses = heads + sizes.batch + sizes.tail_extra
-    ids, rows, longest = work.ids, work.rows, settings.max_norm
-    call_gather(
-        functions.gather_heads,
-        (tables.head, tables.head_features, ids, 0, heads, tables.head_global, longest, rows),
-    )
-    call_gather(
-        functions.gather_tails,
-        (tables.tail, tables.tail_features, ids, heads, uses, tables.tail_global, longest, rows),
-    )
-    _drop(functions, settings, work, sizes, work.rows)
-    whole = Block(work.prepared, work.norms, work.bias, work.gradient)
-    return _part(whole, 0, heads), _part(whole, heads, uses)
+def _gather(functions, settings, tables, work, sizes, first, last, out):
+    """out[first:last] (·, d) = rows of the uses [first, last) of one side, some coordinates dropped out."""
+    if first < sizes.batch + sizes.head_extra:
+        call_gather(
+            functions.gather_heads,
+            (
+                tables.head,
+                tables.head_features,
+                work.ids,
+                first,
+                last,
+                tables.head_global,
+                settings.max_norm,
+                out,
+            ),
+        )
+    else:
+        call_gather(
+            functions.gather_tails,
+            (
+                tables.tail,
+                tables.tail_features,
+                work.ids,
+                first,
+                last,
+                tables.tail_global,
+                settings.max_norm,
+                out,
+            ),
+        )
+    if settings.dropout > 0:
+        call_drop(functions.drop, (work.counters, settings.dropout, first, last, out))
 
 
 @inner_kernel
-def _drop(functions, settings, work, sizes, rows):
-    """Drop out coordinates of the rows of all uses (n, d), or carry their gradients back through that."""
+def _gather_prepared(functions, settings, tables, work, sizes, first, last):
+    """The block of the uses [first, last) of one side, whose rows are wanted as compared only."""
+    whole = Block(work.prepared, work.norms, work.bias, work.gradient)
+    for start in range(first, last, _TOGETHER):
+        block = _part(whole, start, min(start + _TOGETHER, last))
+        _gather(functions, settings, tables, work, sizes, start, min(start + _TOGETHER, last), work.prepared)
+        _prepare(functions, settings, block)
+    return _part(whole, first, last)
+
+
+@inner_kernel
+def _gather_operated(functions, settings, tables, work, sizes, first, last):
+    """The block of the uses [first, last), all tails, after the operator."""
+    operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
+    # A matrix takes many rows at a time better than few.
+    together = last - first if tables.tail_parameters.shape[1] > 2 * work.rows.shape[1] else _TOGETHER
+    for start in range(first, last, together):
+        stop = min(start + together, last)
+        block = _part(operated, start - first, stop - first)
+        _gather(functions, settings, tables, work, sizes, start, stop, work.rows)
+        call_operator_forward(
+            functions.operator_forward,
+            (
+                tables.tail_parameters,
+                work.relations[start - first : stop - first],
+                work.rows[start:stop],
+                block.rows,
+            ),
+        )
+        _prepare(functions, settings, block)
+    return _part(operated, 0, last - first)
+
+
+@inner_kernel
+def _drop_gradient(functions, settings, work, sizes):
+    """Carry the gradients of the rows of all uses back through dropout."""
     if settings.dropout > 0:
         uses = 2 * sizes.batch + sizes.head_extra + sizes.tail_extra
-        call_drop(functions.drop, (work.counters, settings.dropout, uses, rows))
+        call_drop(functions.drop, (work.counters, settings.dropout, 0, uses, work.gradient))
 
 
 @inner_kernel
-def _prepare(functions, settings, rows, block):
-    """Make rows (n, d) ready for comparison in `block`, its gradient zero."""
+def _prepare(functions, settings, block):
+    """Make the rows of a block ready for comparison; its gradient zero."""
     if settings.bias:
-        call_take_bias(functions.take_bias, (rows, block.rows, block.bias))
-        call_prepare(functions.prepare, (block.rows, block.rows, block.norms))
-    else:
-        call_prepare(functions.prepare, (rows, block.rows, block.norms))
+        call_take_bias(functions.take_bias, (block.rows, block.bias))
+    call_prepare(functions.prepare, (block.rows, block.norms))
     _clear(block.gradient)
+
+
+@inner_kernel
+def _copy(rows, out):
+    """Out (n, d) = rows (n, d)."""
+    for i in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            out[i, j] = rows[i, j]
 
 
 @inner_kernel
@@ -210,7 +267,7 @@ def _regularize_rows(functions, settings, work, block):
         ),
     )
     if settings.bias:
-        call_take_bias(functions.take_bias, (block.rows, block.rows, block.bias))
+        call_take_bias(functions.take_bias, (block.rows, block.bias))
     return penalty
 
 
@@ -283,19 +340,12 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
 @variant(FORWARD_BACKWARD)
 def standard(functions, settings, tables, work, sizes):
     """One relation a batch, its operator on the tail side: h against op(t). Equations 50 to 53."""
-    heads, tails = _gather_blocks(functions, settings, tables, work, sizes)
-    start, count = len(heads.rows), len(tails.rows)
-    raw_heads, raw_tails = work.rows[:start], work.rows[start : start + count]
-    relations = work.relations[:count]
-    _prepare(functions, settings, raw_heads, heads)
-    if not settings.identity:
-        operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
-        tails = _part(operated, 0, count)
-        call_operator_forward(
-            functions.operator_forward, (tables.tail_parameters, relations, raw_tails, tails.rows)
-        )
-        raw_tails = tails.rows
-    _prepare(functions, settings, raw_tails, tails)
+    start, count = sizes.batch + sizes.head_extra, sizes.batch + sizes.tail_extra
+    heads = _gather_prepared(functions, settings, tables, work, sizes, 0, start)
+    if settings.identity:
+        tails = _gather_prepared(functions, settings, tables, work, sizes, start, start + count)
+    else:
+        tails = _gather_operated(functions, settings, tables, work, sizes, start, start + count)
     own_heads, own_tails = _part(heads, 0, sizes.batch), _part(tails, 0, sizes.batch)
     loss = _both_sides(functions, settings, tables, work, own_heads, own_tails, heads, tails, True)
     penalty = 0.0
@@ -314,7 +364,7 @@ def standard(functions, settings, tables, work, sizes):
             functions.operator_backward,
             (
                 tables.tail_parameters,
-                relations,
+                work.relations[:count],
                 work.slots[:count],
                 work.rows[start : start + count],
                 tails.gradient,
@@ -322,7 +372,7 @@ def standard(functions, settings, tables, work, sizes):
                 work.tail_parameter_gradient,
             ),
         )
-    _drop(functions, settings, work, sizes, work.gradient)
+    _drop_gradient(functions, settings, work, sizes)
     return loss, penalty
 
 
@@ -331,9 +381,12 @@ def reciprocal(functions, settings, tables, work, sizes):
     """An operator for each direction, on the side that is kept: op(h) against t, op'(t) against h.
     Equations 54 to 57.
     """
-    heads, tails = _gather_blocks(functions, settings, tables, work, sizes)
-    size, start = sizes.batch, len(heads.rows)
+    size, start = sizes.batch, sizes.batch + sizes.head_extra
+    whole = Block(work.prepared, work.norms, work.bias, work.gradient)
+    heads, tails = _part(whole, 0, start), _part(whole, start, start + size + sizes.tail_extra)
     raw_heads, raw_tails = work.rows[:size], work.rows[start : start + size]
+    _gather(functions, settings, tables, work, sizes, 0, size, work.rows)
+    _gather(functions, settings, tables, work, sizes, start, start + size, work.rows)
     operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
     tail_queries, head_queries = _part(operated, 0, size), _part(operated, size, 2 * size)
     relations, slots = work.relations[:size], work.slots[:size]
@@ -343,10 +396,15 @@ def reciprocal(functions, settings, tables, work, sizes):
     call_operator_forward(
         functions.operator_forward, (tables.tail_parameters, relations, raw_tails, head_queries.rows)
     )
-    _prepare(functions, settings, tail_queries.rows, tail_queries)
-    _prepare(functions, settings, head_queries.rows, head_queries)
-    _prepare(functions, settings, work.rows[:start], heads)
-    _prepare(functions, settings, work.rows[start : start + len(tails.rows)], tails)
+    _prepare(functions, settings, tail_queries)
+    _prepare(functions, settings, head_queries)
+    if settings.separate:
+        _copy(raw_heads, heads.rows[:size])
+        _copy(raw_tails, tails.rows[:size])
+    _prepare(functions, settings, _part(heads, 0, size))
+    _prepare(functions, settings, _part(tails, 0, size))
+    _gather_prepared(functions, settings, tables, work, sizes, size, start)
+    _gather_prepared(functions, settings, tables, work, sizes, start + size, start + len(tails.rows))
     loss = _both_sides(functions, settings, tables, work, tail_queries, head_queries, heads, tails, False)
     penalty = 0.0
     if settings.regularization > 0:
@@ -388,5 +446,5 @@ def reciprocal(functions, settings, tables, work, sizes):
             work.tail_parameter_gradient,
         ),
     )
-    _drop(functions, settings, work, sizes, work.gradient)
+    _drop_gradient(functions, settings, work, sizes)
     return loss, penalty

@@ -9,20 +9,17 @@ from numba.core import types
 
 from .jit import Matrix, Vector, variant
 
-TAKE_BIAS = types.void(Matrix, Matrix, Vector)
-COPY_BIAS = types.void(Matrix, Vector)
+TAKE_BIAS = COPY_BIAS = types.void(Matrix, Vector)
 ADD_BIAS = types.void(Vector, Vector, types.int64, types.float32, Matrix)
 ADD_BIAS_GRADIENT = types.void(Matrix, types.int64, Matrix, Matrix)
 
 
 @variant(TAKE_BIAS)
-def take_bias(rows, out, bias):
-    """Out (n, d) = rows with 0 at coordinate 0, which goes to bias (n,)."""
+def take_bias(rows, bias):
+    """Coordinate 0 of rows (n, d) goes to bias (n,), and 0 in its place."""
     for i in range(len(rows)):
         bias[i] = rows[i, 0]
-        for j in range(rows.shape[1]):
-            out[i, j] = rows[i, j]
-        out[i, 0] = 0
+        rows[i, 0] = 0
 
 
 @variant(COPY_BIAS)

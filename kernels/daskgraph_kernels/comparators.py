@@ -24,8 +24,8 @@ from .jit import Matrix, Variant, Vector, allocating_kernel, inner_kernel, varia
 from .products import rows_by_rows
 from .sparse import add_gradients
 
-# prepare(rows (n, d), out (n, d), norms (n,)); `out` may be `rows`
-PREPARE = types.void(Matrix, Matrix, Vector)
+# prepare(rows (n, d), norms (n,)), in place
+PREPARE = types.void(Matrix, Vector)
 # prepare_backward(prepared (n, d), norms (n,), gradient (n, d)), in place
 PREPARE_BACKWARD = types.void(Matrix, Vector, Matrix)
 # pairs(query (b, d), positive (b, d), out (b,))
@@ -41,6 +41,8 @@ SCORES = types.void(Matrix, Matrix, Vector, Vector, Matrix, types.int64)
 SCORES_BACKWARD = types.void(Matrix, Matrix, Matrix, Matrix, types.int64, Matrix, Matrix)
 
 _TINY = np.float32(1e-30)
+# The square of the shortest row that is told from zero.
+_SHORTEST = np.finfo(np.float32).tiny
 
 
 class Comparator(NamedTuple):
@@ -59,8 +61,8 @@ class Comparator(NamedTuple):
 
 
 @variant(PREPARE)
-def keep_rows(rows, out, norms):
-    """Nothing to prepare: out is rows (n, d)."""
+def keep_rows(rows, norms):
+    """Nothing to prepare: rows (n, d) stay."""
 
 
 @variant(PREPARE_BACKWARD)
@@ -103,16 +105,20 @@ def dot_scores_backward(query, candidates, scores, gradient, column, d_query, d_
 
 
 @variant(PREPARE)
-def normalise(rows, out, norms):
-    """Out (n, d) = rows / |rows|; norms (n,) = 1 / |rows|; a zero row stays zero. Equation 11."""
+def normalise(rows, norms):
+    """Rows (n, d) /= |rows|; norms (n,) = 1 / |rows|; a zero row stays zero. Equation 11."""
     for i in range(len(rows)):
         square = np.float32(0)
         for j in range(rows.shape[1]):
             square += rows[i, j] * rows[i, j]
-        inverse = np.float32(1) / np.sqrt(square) if square > 0 else np.float32(0)
-        norms[i] = inverse
+        norms[i] = square
+    # All roots together: one by one, each would wait for the sum before it.
+    for i in range(len(rows)):
+        norms[i] = (np.float32(1) if norms[i] > 0 else np.float32(0)) / np.sqrt(maximum(norms[i], _SHORTEST))
+    for i in range(len(rows)):
+        inverse = norms[i]
         for j in range(rows.shape[1]):
-            out[i, j] = rows[i, j] * inverse
+            rows[i, j] *= inverse
 
 
 @variant(PREPARE_BACKWARD)
@@ -128,8 +134,8 @@ def normalise_backward(prepared, norms, gradient):
 
 
 @variant(PREPARE)
-def square_norms(rows, out, norms):
-    """Norms (n,) = |rows|²; out is rows (n, d). Equation 12."""
+def square_norms(rows, norms):
+    """Norms (n,) = |rows|² of rows (n, d). Equation 12."""
     for i in range(len(rows)):
         square = np.float32(0)
         for j in range(rows.shape[1]):

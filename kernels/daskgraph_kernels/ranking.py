@@ -62,8 +62,8 @@ def compare_rows(functions, with_bias, parameters, relations, rows, out):
     """Make rows (n, d) ready for comparison in `out`: operator, bias, preparation. Equations 1 to 15."""
     call_operator_forward(functions.operator, (parameters, relations, rows, out.rows))
     if with_bias:
-        call_take_bias(functions.take_bias, (out.rows, out.rows, out.bias))
-    call_prepare(functions.prepare, (out.rows, out.rows, out.norms))
+        call_take_bias(functions.take_bias, (out.rows, out.bias))
+    call_prepare(functions.prepare, (out.rows, out.norms))
 
 
 @kernel

@@ -49,7 +49,8 @@ def gather(table, features, ids, first, last, common, max_norm, out):
         fetch_row(table, ids[i])
     for i in range(first, last):
         row = ids[i]
-        if i + DISTANCE < last:
+        # Not to `last`: what follows is gathered next.
+        if i + DISTANCE < len(ids):
             fetch_row(table, ids[i + DISTANCE])
         if max_norm > 0:
             _shorten(table, row, max_norm)

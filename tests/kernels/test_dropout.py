@@ -8,7 +8,7 @@ from daskgraph_kernels.dropout import drop
 
 def factors(share: float, n: int = 40, d: int = 30, key: int = 5, batch: int = 0) -> Any:
     rows = np.ones((n, d), np.float32)
-    drop(np.array([key, batch], np.uint64), np.float32(share), n, rows)
+    drop(np.array([key, batch], np.uint64), np.float32(share), 0, n, rows)
     return rows
 
 
@@ -33,13 +33,14 @@ def test_drop__depends_on_row_and_coordinate_alone(d: int) -> None:
     np.testing.assert_array_equal(factors(0.5, 7, d), factors(0.5)[:7, :d])
 
 
-def test_drop__leaves_later_rows() -> None:
+def test_drop__leaves_other_rows() -> None:
     rows = np.ones((5, 8), np.float32)
-    drop(np.array([1, 1], np.uint64), np.float32(0.9), 2, rows)
-    assert (rows[2:] == 1).all()
+    drop(np.array([1, 1], np.uint64), np.float32(0.9), 1, 3, rows)
+    assert (rows[[0, 3, 4]] == 1).all()
+    assert (rows[1:3] != 1).all()
 
 
 def test_drop__carries_zero_rows() -> None:
     rows = np.zeros((3, 4), np.float32)
-    drop(np.array([1, 1], np.uint64), np.float32(0.5), 3, rows)
+    drop(np.array([1, 1], np.uint64), np.float32(0.5), 0, 3, rows)
     assert (rows == 0).all()

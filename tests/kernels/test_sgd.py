@@ -222,7 +222,7 @@ def kept(edges: naive.Edges, share: float, turn: int) -> naive.Values:
     uses = ("head", "head_candidates", "tail", "tail_candidates")
     counts = [len(getattr(edges, use)) for use in uses]
     factors = np.ones((sum(counts), D), np.float32)
-    drop(np.array([KEY, turn], np.uint64), np.float32(share), len(factors), factors)
+    drop(np.array([KEY, turn], np.uint64), np.float32(share), 0, len(factors), factors)
     parts = np.split(factors.astype(float), np.cumsum(counts)[:-1])
     return dict(zip(uses, parts, strict=True))
 
