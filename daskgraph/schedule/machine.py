@@ -228,7 +228,7 @@ class Schedule:
     def _next(self, name: str, worker: Worker, now: float) -> Instruction | None:
         """Return what a worker does next, None where it has to wait."""
         alone = len(self._workers) == 1 and not self._settle
-        late = now - worker.committed >= self._checkpoint
+        late = now - worker.committed >= self._checkpoint or self._is_waited_for(name)
         # What ends an epoch is committed with the epoch's end.
         if worker.changed and late and not (alone and self.progress.after(worker.work).buckets.all()):
             worker.busy = True
@@ -249,6 +249,12 @@ class Schedule:
             worker.ahead = self._plan(worker)
         seconds = max(self._checkpoint - (now - worker.committed), 0.0)
         return Train(name, worker.lease, worker.ahead, seconds, self._rate)
+
+    def _is_waited_for(self, name: str) -> bool:
+        """Tell whether somebody waits who could train something, had nobody changed it."""
+        others = (worker for other, worker in self._workers.items() if other != name)
+        waits = any(not worker.busy and not worker.leaving for worker in others)
+        return waits and self._left is not None and bool(self._left.any())
 
     def _somebody_waits(self) -> bool:
         return any(not worker.busy for worker in self._workers.values())
