@@ -80,7 +80,7 @@ class TrainingStarted(Event):
     first_epoch: int
     """The epoch this call begins with, from 1."""
     threads: int
-    """Threads that train."""
+    """Threads that train here, 0 where others do."""
 
 
 @dataclass(frozen=True)

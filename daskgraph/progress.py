@@ -46,9 +46,10 @@ def line(event: Event) -> str | None:
         case events.CompileFinished(seconds) if seconds >= _SECONDS_WORTH_A_LINE:
             return f"kernels are ready after {seconds:.1f} s"
         case events.TrainingStarted():
+            own = f", {event.threads} threads" if event.threads else ""
             return (
                 f"training: {event.entities:,} entities, {event.relations:,} relations, {event.edges:,} edges"
-                f", epochs {event.first_epoch} to {event.epochs}, {event.threads} threads"
+                f", epochs {event.first_epoch} to {event.epochs}{own}"
             )
         case events.EpochFinished():
             return (

@@ -80,13 +80,8 @@ def _job_config(config: Config) -> Config:
     """Return the config of a worker that has a job of SLURM to itself."""
     lent = {"threads": config.training.threads or config.cluster.cores}
     if config.training.memory == "auto":
-        lent["memory"] = job_memory(config)
+        lent["memory"] = config.cluster.worker_memory_bytes
     return merge(config.to_dict(), {"training": lent})
-
-
-def job_memory(config: Config) -> int:
-    """Return the bytes of a job's memory that its worker may use: the rest is its nanny's and the files'."""
-    return config.cluster.memory_bytes * 9 // 10
 
 
 def sizes_of(model: Model, edges: int, threads: int) -> Sizes:

@@ -25,6 +25,7 @@ STORY: list[events.Event] = [
     events.CompileStarted(),
     events.CompileFinished(12.34),
     events.TrainingStarted(entities=30, relations=2, edges=1500, epochs=2, first_epoch=1, threads=2),
+    events.TrainingStarted(entities=30, relations=2, edges=1500, epochs=2, first_epoch=1, threads=0),
     events.EdgesTrained(1, 1000, 3000.0),
     events.EdgesTrained(1, 500, 1500.0),
     events.EpochFinished(1, 1500, 3.0, 0.5, 3000.0),
@@ -44,6 +45,7 @@ import: 2,000 edges, 30 entities, 2 relations in 0.5 s
 walks: 60 walks, 1,200 pairs in 0.2 s
 kernels are ready after 12.3 s
 training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2, 2 threads
+training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2
 epoch 1: loss 3.0000, 3,000 edges/s, 0.5 s
 epoch 2: loss 1.0000, 3,000 edges/s, 0.5 s
 test: MRR 0.2500, Hits@10 0.5000, 0.2 s

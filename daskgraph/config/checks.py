@@ -121,6 +121,11 @@ def _check_jobs(config: Config) -> None:
     if cluster.minimum > cluster.workers:
         allowed = f"is more than cluster.workers, {cluster.workers}; training would never begin"
         raise ConfigValueError("cluster.minimum", cluster.minimum, allowed)
+    if (config.training.memory_bytes or 0) > cluster.worker_memory_bytes:
+        allowed = (
+            f"is more than nine tenths of cluster.memory, {cluster.memory}, which a job's worker may use"
+        )
+        raise ConfigValueError("training.memory", config.training.memory, allowed)
     if cluster.walltime_seconds < SHORTEST_WALLTIME:
         allowed = "is too short to train between the start of a job and its end; give 10min or more"
         raise ConfigValueError("cluster.walltime", cluster.walltime, allowed)

@@ -255,6 +255,11 @@ class ClusterConfig(Section):
         return parse_bytes(self.memory)
 
     @property
+    def worker_memory_bytes(self) -> int:
+        """Bytes of a job's memory that its worker may use: the rest is its nanny's and the files'."""
+        return self.memory_bytes * 9 // 10
+
+    @property
     def walltime_seconds(self) -> float:
         """`walltime` in seconds."""
         return parse_walltime(self.walltime)

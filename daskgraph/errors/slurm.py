@@ -54,10 +54,13 @@ class JobsFailedError(DaskgraphError):
     """Path of what the last one has printed."""
     tail: str
     """Its last lines."""
+    advice: str = ""
+    """What to do, where that is known."""
 
     def __str__(self) -> str:
+        advice = f"; {self.advice}" if self.advice else ""
         last = f"; {self.log} ends with: {self.tail}" if self.tail else f"; see {self.log}"
-        return f"jobs fail one after the other: {'; '.join(self.sentences)}{last}"
+        return f"jobs fail one after the other: {'; '.join(self.sentences)}{advice}{last}"
 
 
 @dataclass(eq=False)

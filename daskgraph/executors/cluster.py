@@ -235,7 +235,7 @@ class _Run:
         for known in self.workers.values():
             if known.future is not None:
                 known.future.cancel()
-        self.connection.close()
+        self.connection.close(remains=self.limits.crew is None)
 
     def _look(self) -> None:
         """See who has joined and who has left."""

@@ -149,9 +149,9 @@ class Connection:
         with suppress(OSError):
             self._client.run(stop_lease, self._training.name, on_error="ignore", workers=list(self.workers()))
 
-    def close(self) -> None:
-        """Leave the cluster as it was."""
-        if self._client.status == "running":
+    def close(self, remains: bool = True) -> None:
+        """Leave the cluster as it was; where it ends with the training, its workers need no farewell."""
+        if remains and self._client.status == "running":
             with suppress(OSError, TimeoutError):
                 self._client.unregister_worker_plugin(self._training.name)
         with suppress(OSError, TimeoutError):

@@ -1,6 +1,8 @@
 """What is asked of SLURM and what its answers mean: scripts, sentences, decisions; no SLURM is needed."""
 
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,18 +13,26 @@ from typing import Any
 import pytest
 
 from daskgraph.config import Config
-from daskgraph.errors import ConfigError, SlurmCommandError, SlurmMissingError, SubmissionRefusedError
+from daskgraph.errors import (
+    ConfigError,
+    JobsFailedError,
+    SlurmCommandError,
+    SlurmMissingError,
+    SubmissionRefusedError,
+)
 from daskgraph.executors.slurm import Run, commands, job_script
 from daskgraph.executors.slurm.crew import Crew
 from daskgraph.executors.slurm.keeper import AT_ONCE, Keeper, hands_back_at, margin
-from daskgraph.executors.slurm.starting import check, make_certificate
+from daskgraph.executors.slurm.starting import check, make_certificate, place_hint, reaching_hint
 from daskgraph.executors.slurm.states import (
     Ended,
     Queued,
+    lacked_memory,
     overview,
     read_account,
     read_job,
     read_queue,
+    unreached,
     with_log,
 )
 from daskgraph.sizes import worker_config
@@ -36,6 +46,11 @@ def config(**cluster: Any) -> Config:
 
 def script(**cluster: Any) -> str:
     return job_script(config(**cluster), Run.of(MODEL, "1f"))
+
+
+def preparing(text: str) -> str:
+    """The part of a job's script that prepares its scratch."""
+    return text[text.index("DASKGRAPH_SCRATCH=") : text.index(sys.executable)]
 
 
 def program(folder: Path, name: str, text: str) -> None:
@@ -107,14 +122,33 @@ def test_script__asks_for_one_worker_that_is_not_started_twice() -> None:
 
 
 def test_script__scratch_goes_with_the_job(tmp_path: Path) -> None:
-    text = script(scratch=str(tmp_path))
-    begin, end = text.index("DASKGRAPH_SCRATCH="), text.index(sys.executable)
-    shell = (
-        f'SLURM_JOB_ID=9\n{text[begin:end]}\nls "$DASKGRAPH_SCRATCH/.." && stat -c %a "$DASKGRAPH_SCRATCH"\n'
-    )
+    looks = 'ls "$DASKGRAPH_SCRATCH/.." && stat -c %a "$DASKGRAPH_SCRATCH"'
+    shell = f"SLURM_JOB_ID=9\n{preparing(script(scratch=str(tmp_path)))}\n{looks}\n"
     done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=True)
     assert done.stdout.split() == [f"{Run.of(MODEL, '1f').name}-9", "700"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_script__removes_what_killed_jobs_have_left(programs: Path, tmp_path: Path) -> None:
+    family, folder = Run.of(MODEL).family, tmp_path / "scratch"
+    for name in (f"{family}-1f-3", f"{family}-1f-4", f"{family}-0e-40", "other-3"):
+        (folder / name / "dask-scratch-space").mkdir(parents=True)
+
+    def begin() -> set[str]:
+        subprocess.run(
+            ["bash", "-c", f"SLURM_JOB_ID=9\n{preparing(script(scratch=str(folder)))}"], check=True
+        )
+        return {place.name.removeprefix(family) for place in folder.iterdir()}
+
+    program(programs, "squeue", "echo cannot reach the controller >&2; exit 1")
+    assert begin() == {"-1f-3", "-1f-4", "-0e-40", "other-3"}
+    program(programs, "squeue", "echo +4+; echo +9+")
+    assert begin() == {"-1f-4", "other-3"}
+    shutil.rmtree(folder / f"{family}-1f-4")
+    # Nothing is asked where nothing is left.
+    program(programs, "squeue", f"touch {tmp_path}/asked")
+    assert begin() == {"other-3"}
+    assert not (tmp_path / "asked").exists()
 
 
 def test_script__takes_nothing_from_a_site_s_file() -> None:
@@ -140,6 +174,12 @@ def test_job_config__one_number_for_memory_and_one_for_cores() -> None:
 def test_config__refuses_jobs_that_make_no_sense(wrong: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=rf"cluster\.{next(iter(wrong))}"):
         config(**wrong)
+
+
+def test_config__refuses_training_that_takes_more_than_its_job_has() -> None:
+    given = {"cluster": {"kind": "slurm", "memory": "2GiB"}, "training": {"memory": "1900MiB"}}
+    with pytest.raises(ConfigError, match=r"training\.memory = '1900MiB' is more than nine tenths"):
+        Config.from_dict(given)
 
 
 def test_check__says_that_there_is_no_slurm(
@@ -231,11 +271,53 @@ def test_log__tells_of_memory_where_the_state_does_not() -> None:
     assert with_log(failed, "ImportError: room").state == "FAILED"
 
 
+RESTARTED = """
+distributed.worker - INFO -         Registered to:      tls://10.0.0.1:36833
+distributed.nanny.memory - WARNING - Worker tls://10.0.0.2:40779 exceeded 95% memory budget. Restarting...
+distributed.nanny - INFO - Worker process 29028 was killed by signal 15
+distributed.nanny - WARNING - Restarting worker (status=Status.running)
+distributed.worker - INFO -       Start worker at:      tls://10.0.0.2:32795
+"""
+
+
+def test_log__tells_why_a_worker_was_started_again() -> None:
+    assert lacked_memory(RESTARTED)
+    # Only its last life counts.
+    again = RESTARTED + RESTARTED.replace("exceeded 95% memory budget. Restarting...", "has a good time")
+    assert not lacked_memory(again)
+    assert lacked_memory(again.replace("killed by signal 15", "killed by signal 9"))
+    assert not lacked_memory("Registered to: tls://10.0.0.1:36833")
+
+
+def test_failure__says_how_nodes_may_reach_the_driver() -> None:
+    log = "distributed.dask_worker - INFO - Timed out starting worker"
+    assert unreached(log)
+    assert not unreached(f"Registered to: tls://10.0.0.1:36833\n{log}")
+    assert not unreached("ModuleNotFoundError: No module named 'distributed'")
+    advice = reaching_hint("tls://10.0.0.1:36833")
+    assert re.search(
+        r"driver at tls://10\.0\.0\.1:36833: give the cluster\.interface .*lo \(127\.0\.0\.1\)", advice
+    )
+    said = str(JobsFailedError(("job 7 is over: its worker ended",), "7.log", "Timed out", advice))
+    assert advice in said
+    assert said.endswith("7.log ends with: Timed out")
+
+
+def test_place__says_what_may_end_the_driver() -> None:
+    assert "job 17" in place_hint({"SLURM_JOB_ID": "17"}, 60)
+    assert place_hint({}, -1).endswith("has to live as long as the run")
+    assert "30 min (ulimit -t): a long run is better driven from a job" in place_hint({}, 1800)
+
+
 # ---- What the keeper decides -------------------------------------------------------------------------------
 
 
 def running(*numbers: int, end: float | None = None) -> dict[str, Queued]:
     return {str(number): queued(number, end=end) for number in numbers}
+
+
+def there(*numbers: int, port: int = 1) -> dict[str, str]:
+    return {str(number): f"tls://node{number}:{port}" for number in numbers}
 
 
 def keeper(workers: int, *submitted: int) -> Keeper:
@@ -246,14 +328,14 @@ def keeper(workers: int, *submitted: int) -> Keeper:
 
 
 def test_keeper__submits_what_is_missing_a_few_at_a_time() -> None:
-    assert keeper(3, 1).look(running(1), set(), 0).submit == 2
-    assert keeper(50).look({}, set(), 0).submit == AT_ONCE
+    assert keeper(3, 1).look(running(1), {}, 0).submit == 2
+    assert keeper(50).look({}, {}, 0).submit == AT_ONCE
 
 
 def test_keeper__replaces_a_job_that_others_have_ended() -> None:
     kept = keeper(2, 1, 2)
-    assert kept.look(running(1, 2), {"1", "2"}, 100) == kept.look(running(1, 2), {"1", "2"}, 200)
-    orders = kept.look(running(1), {"1"}, 300)
+    assert kept.look(running(1, 2), there(1, 2), 100) == kept.look(running(1, 2), there(1, 2), 200)
+    orders = kept.look(running(1), there(1), 300)
     assert (orders.ended, orders.submit) == (("2",), 1)
     assert kept.ended(Ended("2", "NODE_FAIL", "", None), 300) == "job 2 is over: its node failed"
     assert kept.failures == ()
@@ -265,12 +347,12 @@ def test_keeper__gives_up_after_three_jobs_that_fail_at_once() -> None:
     for number in range(3):
         assert kept.failures == ()
         now += 1000
-        assert kept.look({}, set(), now).submit == 1
+        assert kept.look({}, {}, now).submit == 1
         kept.submitted(str(number), now)
-        assert kept.look({}, set(), now).ended == (str(number),)
+        assert kept.look({}, {}, now).ended == (str(number),)
         kept.ended(Ended(str(number), "FAILED", "1:0", 2.0), now)
         # The next one comes a little later.
-        assert kept.look({}, set(), now).submit == 0
+        assert kept.look({}, {}, now).submit == 0
     assert kept.failures == tuple(
         f"job {number} is over: it failed with exit status 1" for number in range(3)
     )
@@ -280,8 +362,8 @@ def test_keeper__forgets_failures_once_a_worker_works() -> None:
     kept = keeper(1, 1)
     kept.ended(Ended("1", "FAILED", "1:0", 2.0), 0)
     kept.submitted("2", 100)
-    kept.look(running(2), {"2"}, 110)
-    kept.look(running(2), {"2"}, 200)
+    kept.look(running(2), there(2), 110)
+    kept.look(running(2), there(2), 200)
     kept.ended(Ended("2", "FAILED", "1:0", 100.0), 200)
     for number in (3, 4):
         kept.submitted(str(number), 300)
@@ -293,8 +375,8 @@ def test_keeper__memory_is_no_accident_however_long_a_job_lived() -> None:
     kept = keeper(1)
     for number in range(3):
         kept.submitted(str(number), 0)
-        kept.look(running(number), {str(number)}, 1000 * number)
-        kept.look(running(number), {str(number)}, 1000 * number + 500)
+        kept.look(running(number), there(number), 1000 * number)
+        kept.look(running(number), there(number), 1000 * number + 500)
         kept.ended(Ended(str(number), "OUT_OF_MEMORY", "", 500.0), 1000 * number + 500)
     assert len(kept.failures) == 3
     assert "cluster.memory" in kept.failures[0]
@@ -302,21 +384,53 @@ def test_keeper__memory_is_no_accident_however_long_a_job_lived() -> None:
 
 def test_keeper__cancels_jobs_whose_worker_is_not_there() -> None:
     kept = keeper(2, 1, 2)
-    kept.look(running(1, 2), {"1"}, 0)
-    assert kept.look(running(1, 2), set(), 30).cancel == ()
-    orders = kept.look(running(1, 2), set(), 100)
+    kept.look(running(1, 2), there(1), 0)
+    assert kept.look(running(1, 2), {}, 30).cancel == ()
+    orders = kept.look(running(1, 2), {}, 100)
     assert (orders.cancel, orders.submit) == (("1",), 1)
-    assert kept.look(running(1, 2), set(), 700).cancel == ("2",)
+    assert kept.look(running(1, 2), {}, 700).cancel == ("2",)
     # They were sent home: nothing is said of their end.
     assert kept.ended(Ended("1", "CANCELLED", "", None), 800) is None
+
+
+def test_keeper__three_workers_started_again_for_want_of_memory_stop_the_run() -> None:
+    kept, now = keeper(1, 1), 0.0
+    kept.look(running(1), there(1), now)
+    for port in (2, 3, 4):
+        assert kept.failures == ()
+        now += 500
+        assert kept.look(running(1), there(1, port=port - 1), now).restarted == ()
+        orders = kept.look(running(1), there(1, port=port), now)
+        assert (orders.restarted, orders.submit, orders.cancel) == (("1",), 0, ())
+        assert "cluster.memory" in kept.restarted("1", memory=True, now=now)
+    assert len(kept.failures) == 3
+
+
+def test_keeper__a_worker_that_worked_may_die_of_anything_else() -> None:
+    kept = keeper(1, 1)
+    for number in range(5):
+        kept.look(running(1), there(1, port=number), 500.0 * number)
+        kept.look(running(1), there(1, port=number), 500.0 * number + 400)
+        if number:
+            said = kept.restarted("1", memory=False, now=500.0 * number + 400)
+            assert said == "the worker of job 1 died and was started again"
+    assert kept.failures == ()
+    # One that dies as soon as it has come is no good.
+    for number in range(5, 8):
+        kept.look(running(1), there(1, port=number), 2400.0 + number)
+        kept.restarted("1", memory=False, now=2400.0 + number)
+    assert kept.failures == ()
+    kept.look(running(1), there(1, port=8), 2408.0)
+    kept.restarted("1", memory=False, now=2408.0)
+    assert len(kept.failures) == 3
 
 
 def test_keeper__what_slurm_refuses_is_asked_ever_more_rarely() -> None:
     kept = keeper(1)
     kept.refused(0)
-    assert [kept.look({}, set(), now).submit for now in (10, 25)] == [0, 1]
+    assert [kept.look({}, {}, now).submit for now in (10, 25)] == [0, 1]
     kept.refused(25)
-    assert [kept.look({}, set(), now).submit for now in (50, 70)] == [0, 1]
+    assert [kept.look({}, {}, now).submit for now in (50, 70)] == [0, 1]
 
 
 def test_keeper__jobs_hand_back_before_their_end_and_not_all_at_once() -> None:
@@ -334,11 +448,11 @@ def test_crew__elastic_gives_back_what_is_idle_until_the_next_epoch(tmp_path: Pa
     run = Run.of(tmp_path / "m.model.zarr", "1f")
 
     def leaving(elastic: bool) -> tuple[Any, int]:
-        made = Crew(config(workers=3, minimum=1, elastic=elastic), run, set, lambda event: None)
+        made = Crew(config(workers=3, minimum=1, elastic=elastic), run, dict, lambda event: None)
         gone = made.leaving({"1": 0.0, "2": 400.0, "3": 500.0}, 0)
         for worker in gone:
             made.dismiss(worker)
-        return gone, made._keeper.look({}, set(), 0).submit
+        return gone, made._keeper.look({}, {}, 0).submit
 
     assert leaving(elastic=False) == (set(), 3)
     assert leaving(elastic=True) == ({"2", "3"}, 1)

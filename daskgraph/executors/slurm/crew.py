@@ -14,7 +14,7 @@ from daskgraph.events import Callback, Notice
 from daskgraph.executors.slurm import commands
 from daskgraph.executors.slurm.keeper import Keeper, Orders, margin, spare
 from daskgraph.executors.slurm.run import Run
-from daskgraph.executors.slurm.states import Queued, overview, waits, with_log
+from daskgraph.executors.slurm.states import Queued, lacked_memory, overview, unreached, waits, with_log
 
 BEAT = 0.5
 """Seconds between two looks at the workers, which cost nothing."""
@@ -39,16 +39,23 @@ class Crew:
     run
         Script and folder, both ready.
     connected
-        Returns the names of the workers that the scheduler knows: ids of their jobs.
+        Returns where the workers listen that the scheduler knows, by the ids of their jobs.
     callback
         Told what happens, by the thread that asks.
+    reach
+        What to do where jobs can not reach the driver.
     """
 
     def __init__(
-        self, config: Config, run: Run, connected: Callable[[], set[str]], callback: Callback
+        self,
+        config: Config,
+        run: Run,
+        connected: Callable[[], dict[str, str]],
+        callback: Callback,
+        reach: str = "",
     ) -> None:
         cluster = config.cluster
-        self._run, self._connected, self._callback = run, connected, callback
+        self._run, self._connected, self._callback, self._reach = run, connected, callback, reach
         self._minimum, self._elastic, self._all = cluster.minimum, cluster.elastic, cluster.workers
         self._spare: set[str] = set()
         self._epoch = -1
@@ -60,7 +67,7 @@ class Crew:
         self._stop, self._thread = threading.Event(), threading.Thread(target=self._keep, daemon=True)
         self._failure: BaseException | None = None
         self._queue: dict[str, Queued] = {}
-        self._workers: set[str] = set()
+        self._workers: dict[str, str] = {}
         self._asked, self._said = 0.0, ""
 
     def __enter__(self) -> Crew:
@@ -168,7 +175,7 @@ class Crew:
             self._asked, self._queue, self._workers = now, queue, workers
             orders = self._keeper.look(queue, workers, now)
         self._carry_out(orders, now)
-        self._say(overview(queue.values(), workers & queue.keys(), self._keeper.wanted))
+        self._say(overview(queue.values(), workers.keys() & queue.keys(), self._keeper.wanted))
 
     def _carry_out(self, orders: Orders, now: float) -> None:
         for job in orders.ended:
@@ -177,10 +184,13 @@ class Crew:
                 sentence = self._keeper.ended(with_log(end, self._tail(job)), now)
             if sentence is not None:
                 self._notices.put(sentence)
+        for job in orders.restarted:
+            with self._lock:
+                self._notices.put(self._keeper.restarted(job, lacked_memory(self._log(job)), now))
         failures = self._keeper.failures
         if failures:
-            job = (*orders.ended, *orders.cancel)[-1]
-            raise JobsFailedError(failures, str(self._run.log(job)), self._tail(job))
+            job = (*orders.ended, *orders.cancel, *orders.restarted)[-1]
+            raise JobsFailedError(failures, str(self._run.log(job)), self._tail(job), self._advice(job))
         commands.cancel(orders.cancel)
         for job in orders.cancel:
             self._notices.put(f"job {job} runs without its worker: it is cancelled")
@@ -204,9 +214,14 @@ class Crew:
             self._said = text
             self._notices.put(text)
 
-    def _tail(self, job: str) -> str:
+    def _log(self, job: str) -> str:
         try:
-            text = self._run.log(job).read_text(encoding="utf-8", errors="replace")
+            return self._run.log(job).read_text(encoding="utf-8", errors="replace")
         except OSError:
             return ""
-        return " ".join(text[-TAIL:].split())
+
+    def _tail(self, job: str) -> str:
+        return " ".join(self._log(job)[-TAIL:].split())
+
+    def _advice(self, job: str) -> str:
+        return self._reach if unreached(self._log(job)) else ""

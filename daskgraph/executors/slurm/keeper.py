@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from daskgraph.executors.slurm.states import BY_OTHERS, OUT_OF_MEMORY, RUNNING, Ended, Queued, why_ended
+from daskgraph.executors.slurm.states import (
+    BY_OTHERS,
+    OUT_OF_MEMORY,
+    RUNNING,
+    Ended,
+    Queued,
+    why_ended,
+    why_restarted,
+)
 
 AT_ONCE = 10
 """So many jobs are submitted at a time: sbatch of hundreds keeps a controller from its work."""
@@ -39,10 +47,16 @@ class _Kept:
 
     running: bool = False
     arrived: float | None = None
-    """When its worker came first."""
+    """When its worker came."""
+
+    address: str = ""
+    """Where its worker listens: one that is started again in the same job, listens elsewhere."""
 
     seen: float = 0.0
     """When its worker was last there."""
+
+    lived: float = 0.0
+    """Seconds that its last worker was there."""
 
     cancelled: bool = False
 
@@ -59,6 +73,9 @@ class Orders:
 
     ended: tuple[str, ...] = ()
     """Jobs that are no longer in the queue; what became of them is to be asked."""
+
+    restarted: tuple[str, ...] = ()
+    """Jobs whose worker has died and was started again; their logs say why."""
 
 
 def margin(walltime: float, checkpoint: float) -> float:
@@ -146,7 +163,7 @@ class Keeper:
         if job in self._jobs:
             self._jobs[job].cancelled = True
 
-    def look(self, queue: Mapping[str, Queued], workers: Collection[str], now: float) -> Orders:
+    def look(self, queue: Mapping[str, Queued], workers: Mapping[str, str], now: float) -> Orders:
         """Compare what there is with what is wanted.
 
         Parameters
@@ -154,16 +171,17 @@ class Keeper:
         queue
             All jobs of the run that SLURM lists.
         workers
-            Ids of the jobs whose workers are connected.
+            By the ids of their jobs, where the connected workers listen.
         now
             The time, in seconds of a clock that does not go back.
         """
         gone = tuple(job for job in self._jobs if job not in queue)
-        lost = []
+        lost, restarted = [], []
         for job, kept in self._jobs.items():
             if job in gone or kept.cancelled:
                 continue
-            self._see(kept, queue[job].state == RUNNING, job in workers, now)
+            if self._see(kept, queue[job].state == RUNNING, workers.get(job), now):
+                restarted.append(job)
             if kept.running and self._is_lost(kept, now):
                 kept.cancelled = True
                 lost.append(job)
@@ -171,7 +189,7 @@ class Keeper:
                     self._fail(f"job {job} has run for {ARRIVAL:.0f} s, and its worker has not come", now)
         live = sum(not kept.cancelled and job not in gone for job, kept in self._jobs.items())
         due = max(0, self.wanted - live) if now >= self._not_before else 0
-        return Orders(min(due, AT_ONCE), tuple(lost), gone)
+        return Orders(min(due, AT_ONCE), tuple(lost), gone, tuple(restarted))
 
     def handing_back(self, queue: Mapping[str, Queued], now: float) -> set[str]:
         """Return the jobs whose end is near, by a clock in seconds since the epoch."""
@@ -196,14 +214,27 @@ class Keeper:
             self._not_before = max(self._not_before, now + BACK_OFF)
         return sentence
 
-    def _see(self, kept: _Kept, running: bool, there: bool, now: float) -> None:
+    def restarted(self, job: str, memory: bool, now: float) -> str:
+        """Take in that a worker was started again, perhaps for want of memory; return a sentence about it."""
+        sentence = why_restarted(job, memory)
+        if memory or self._jobs[job].lived < YOUNG:
+            self._fail(sentence, now)
+        return sentence
+
+    def _see(self, kept: _Kept, running: bool, address: str | None, now: float) -> bool:
+        """Take in what there is of a job; tell whether its worker was started again."""
         if running and not kept.running:
             kept.running, kept.since = True, now
-        if there:
-            kept.arrived = now if kept.arrived is None else kept.arrived
-            kept.seen = now
-            if now - kept.arrived >= YOUNG:
-                self._failures = [said for said in self._failures if "memory" in said]
+        if address is None:
+            return False
+        restarted = kept.arrived is not None and kept.address != address
+        if kept.arrived is None or restarted:
+            kept.lived = kept.seen - (kept.arrived or kept.seen)
+            kept.arrived, kept.address = now, address
+        kept.seen = now
+        if now - kept.arrived >= YOUNG:
+            self._failures = [said for said in self._failures if "memory" in said]
+        return restarted
 
     def _is_lost(self, kept: _Kept, now: float) -> bool:
         if kept.arrived is None:

@@ -13,7 +13,6 @@ from typing import Any
 from daskgraph.config import Config
 from daskgraph.errors import SlurmMissingError
 from daskgraph.executors.slurm.run import Run
-from daskgraph.sizes import job_memory
 
 ANYWHERE = "tls://DRIVER:PORT"
 """Stands for the driver's address in a script that is only looked at."""
@@ -25,6 +24,19 @@ OWN = tuple(
     f"export DASK_DISTRIBUTED__WORKER__MEMORY__{limit}=False" for limit in ("TARGET", "SPILL", "PAUSE")
 )
 """Dask knows nothing of our arrays' memory: it must neither spill nor pause for it."""
+
+
+_SWEEP = (
+    'if [ -e "${left[0]}" ] && listed=$(squeue -h -u "$(id -u)" -o "+%i+"); then',
+    '    for folder in "${left[@]}"; do',
+    '        case "$listed" in *"+${folder##*-}+"*) ;; *) [ -O "$folder" ] && rm -rf "$folder" ;; esac',
+    "    done",
+    "fi",
+)
+"""A job that is killed outright leaves its scratch: the next one on its node removes what no job has."""
+
+_PLACE = 'echo "job $SLURM_JOB_ID on $(hostname): $(hostname -I 2>/dev/null)"'
+"""Begins every log: whoever looks for a way between nodes needs their addresses."""
 
 
 def _job_class() -> Any:
@@ -70,11 +82,11 @@ def job_script(config: Config, run: Run, address: str = ANYWHERE) -> str:
         cores=1,
         processes=1,
         job_cpu=cluster.cores,
-        memory=f"{job_memory(config)}B",
+        memory=f"{cluster.worker_memory_bytes}B",
         job_mem=f"{math.ceil(cluster.memory_bytes / 2**20)}M",
         job_extra_directives=[*_directives(run), *cluster.directives],
         job_directives_skip=[f"#SBATCH {option}" for option in ("-e", "-o", *cluster.skip_directives)],
-        job_script_prologue=[*cluster.prologue, *_scratch(cluster.scratch, run.name), *OWN],
+        job_script_prologue=[_PLACE, *cluster.prologue, *_scratch(cluster.scratch, run), *OWN],
         log_directory=".",
         local_directory='"$DASKGRAPH_SCRATCH"',
         interface=cluster.interface or None,
@@ -111,9 +123,11 @@ def _directives(run: Run) -> list[str]:
     return ["--no-requeue", f'-o "{log}"']
 
 
-def _scratch(folder: str, name: str) -> list[str]:
+def _scratch(folder: str, run: Run) -> list[str]:
     return [
-        f'DASKGRAPH_SCRATCH="{folder}/{name}-$SLURM_JOB_ID"',
+        f'DASKGRAPH_SCRATCH="{folder}/{run.name}-$SLURM_JOB_ID"',
+        f'left=("{folder}/{run.family}"-*)',
+        *_SWEEP,
         'mkdir -p -m 700 "$DASKGRAPH_SCRATCH" || exit 1',
         "trap 'rm -rf \"$DASKGRAPH_SCRATCH\"' EXIT",
     ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import socket
 import subprocess
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -87,8 +88,10 @@ def slurm_client(config: Config, model: Path, callback: Callback) -> Iterator[tu
         client = stack.enter_context(_client(cluster))
         run.script.write_text(job_script(config, run, cluster.scheduler_address), encoding="utf-8")
         callback(Notice(f"jobs are called {run.name}, their logs are in {run.logs}"))
+        callback(Notice(place_hint(os.environ, resource.getrlimit(resource.RLIMIT_CPU)[0])))
         callback(Notice(dashboard_hint(cluster.scheduler_info["services"]["dashboard"])))
-        crew = stack.enter_context(Crew(config, run, lambda: connected(cluster.scheduler), callback))
+        reach = reaching_hint(cluster.scheduler_address)
+        crew = stack.enter_context(Crew(config, run, lambda: connected(cluster.scheduler), callback, reach))
         crew.wait()
         yield client, crew
 
@@ -115,9 +118,40 @@ def dashboard_hint(port: int) -> str:
     return f"dashboard: ssh -N -L 8787:{LOOPBACK}:{port} {host}, then http://localhost:8787"
 
 
-def connected(scheduler: Any) -> set[str]:
-    """Return the names of a scheduler's workers."""
-    return {str(worker.name) for worker in list(scheduler.workers.values()) if str(worker.name).isdigit()}
+def reaching_hint(address: str) -> str:
+    """Return what to do where jobs can not reach the driver at an address."""
+    listed = ", ".join(f"{name} ({own})" for name, own in _interfaces().items())
+    shared = f"give the cluster.interface that they share with {socket.gethostname()}, which has {listed}"
+    return f"nodes can not reach the driver at {address}: {shared}"
+
+
+def place_hint(environment: Mapping[str, str], processor_seconds: int) -> str:
+    """Return where the driver runs, and what may end it.
+
+    Parameters
+    ----------
+    environment
+        That of this process.
+    processor_seconds
+        How long it may compute, -1 for ever.
+
+    >>> place_hint({"SLURM_JOB_ID": "17"}, -1)
+    'the driver runs in job 17 and ends with it'
+    """
+    job = environment.get("SLURM_JOB_ID")
+    if job is not None:
+        return f"the driver runs in job {job} and ends with it"
+    place = f"the driver runs on {socket.gethostname()} and has to live as long as the run"
+    if processor_seconds < 0:
+        return place
+    limit = f"this machine ends what computes for {processor_seconds / 60:.0f} min (ulimit -t)"
+    return f"{place}; {limit}: a long run is better driven from a job"
+
+
+def connected(scheduler: Any) -> dict[str, str]:
+    """Return where a scheduler's workers listen, by the ids of their jobs."""
+    workers = list(scheduler.workers.values())
+    return {str(worker.name): worker.address for worker in workers if str(worker.name).isdigit()}
 
 
 @contextmanager
@@ -143,12 +177,22 @@ def _client(cluster: Any) -> Iterator[Client]:
         yield client
 
 
-def _check_interface(name: str) -> None:
+def _interfaces() -> dict[str, str]:
+    """Return this machine's addresses by the names of their interfaces."""
     import psutil
 
-    known = psutil.net_if_addrs()
+    return {
+        name: given.address
+        for name, addresses in sorted(psutil.net_if_addrs().items())
+        for given in addresses
+        if given.family == socket.AF_INET
+    }
+
+
+def _check_interface(name: str) -> None:
+    known = _interfaces()
     if name and name not in known:
-        allowed = f"is no interface of {socket.gethostname()}; it has {', '.join(sorted(known))}"
+        allowed = f"is no interface of {socket.gethostname()}; it has {', '.join(known)}"
         raise ConfigValueError("cluster.interface", name, allowed)
 
 

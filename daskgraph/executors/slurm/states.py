@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -30,8 +31,19 @@ BY_OTHERS = {
 }
 """How a job ends that did nothing wrong."""
 
+TOO_MUCH = "used more than cluster.memory allows: give more, or lower training.memory"
+
+_OUT_OF_MEMORY = re.compile("exceeded memory limit|oom.?kill|out of memory", re.IGNORECASE)
+
+_KILLED = re.compile("memory budget|killed by signal 9")
+
+_NO_LOG = "0:53"
+"""What SLURM calls the exit of a job that could not begin to write."""
+
+_UNREACHED = re.compile("Timed out|No route to host|Connection refused|Network is unreachable")
+
 BY_ITSELF = {
-    OUT_OF_MEMORY: "it used more than cluster.memory: give more, or lower training.memory",
+    OUT_OF_MEMORY: f"it {TOO_MUCH}",
     "COMPLETED": "its worker ended",
     "FAILED": "it failed",
 }
@@ -124,10 +136,34 @@ def read_job(text: str) -> Ended | None:
 
 def with_log(ended: Ended, tail: str) -> Ended:
     """Return what became of a job, given the end of its log: without cgroups only that speaks of memory."""
-    lowered = tail.lower()
-    if ended.state == "FAILED" and ("exceeded memory limit" in lowered or "oom" in lowered.split()):
+    if ended.state == "FAILED" and _OUT_OF_MEMORY.search(tail):
         return Ended(ended.id, OUT_OF_MEMORY, ended.exit, ended.seconds)
     return ended
+
+
+def lacked_memory(log: str) -> bool:
+    """Tell from a job's log whether its worker was last started again for want of memory.
+
+    Dask ends a worker that comes near its limit; where SLURM sets one, the system kills it outright.
+    """
+    before, found, _ = log.rpartition("Restarting worker")
+    return bool(found and _KILLED.search(before[-1000:].rpartition("Registered to")[2]))
+
+
+def unreached(log: str) -> bool:
+    """Tell from a job's log whether its worker found no way to the driver."""
+    return "Registered to" not in log and _UNREACHED.search(log) is not None
+
+
+def why_restarted(job: str, memory: bool) -> str:
+    """Return why the worker of a job was started again.
+
+    >>> why_restarted("7", memory=False)
+    'the worker of job 7 died and was started again'
+    """
+    if memory:
+        return f"the worker of job {job} {TOO_MUCH}; it was started again"
+    return f"the worker of job {job} died and was started again"
 
 
 def why_ended(ended: Ended) -> str:
@@ -137,7 +173,9 @@ def why_ended(ended: Ended) -> str:
     'job 7 is over: a job that comes first took its place'
     """
     what = BY_OTHERS.get(ended.state) or BY_ITSELF.get(ended.state)
-    if ended.state == "FAILED" and ended.exit not in ("", "0:0"):
+    if ended.exit == _NO_LOG:
+        what = "its log could not be written: graph and model must lie where all nodes reach them"
+    elif ended.state == "FAILED" and ended.exit not in ("", "0:0"):
         status, _, number = ended.exit.partition(":")
         killed = status == "0"
         what = f"it was killed by signal {number}" if killed else f"it failed with exit status {status}"
