@@ -1,6 +1,7 @@
 #!/bin/bash
 # A driver that is a job itself, small and long: for sites that kill long processes on their login nodes and let
-# compute nodes submit. When its own walltime ends, it stops its workers and submits itself again, and goes on.
+# compute nodes submit. When its own walltime ends, it stops its workers, goes back into the queue, as the same job
+# with the same options, and goes on; so it does when its node fails. To end it: scancel JOB.
 #
 #     sbatch examples/slurm/driver.sh edges.graph.zarr -o edges.model.zarr -c config.toml
 #
@@ -8,25 +9,28 @@
 #SBATCH --cpus-per-task=2
 #SBATCH --mem=8G
 #SBATCH --time=1-00:00:00
-#SBATCH --signal=B:TERM@120
-#SBATCH --no-requeue
-
-script=$(scontrol show job "$SLURM_JOB_ID" --oneliner | sed 's/.* Command=\([^ ]*\) .*/\1/')
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+#SBATCH --open-mode=append
 
 daskgraph train "$@" --cluster slurm &
 driver=$!
+again=
+trap 'again=yes; kill -TERM $driver' USR1
 trap 'kill -TERM $driver' TERM
 
 wait $driver
 status=$?
-# A trap ends the first `wait` early.
+# A trap ends `wait` early.
 while kill -0 $driver 2>/dev/null; do
     wait $driver
     status=$?
 done
 
-# 143: it was stopped by the signal. A wrong config would only fail again.
-if [ $status = 143 ]; then
-    sbatch "$script" "$@"
+# 143: it was stopped by the signal. What has ended by itself would only do so again.
+if [ "$again" ] && [ $status = 143 ]; then
+    trap - TERM
+    scontrol requeue "$SLURM_JOB_ID"
+    sleep 60
 fi
 exit $status

@@ -18,7 +18,7 @@ interface=${DASKGRAPH_INTERFACE:-}
 # On a file system that all nodes share; nobody else may read the key.
 umask 077
 run=$(mktemp -d "$PWD/daskgraph-run-XXXXXX")
-trap 'kill $(jobs -p) 2>/dev/null || true; wait; rm -rf "$run"' EXIT
+trap 'rm -rf "$run"' EXIT
 
 # Whoever reaches a scheduler without this may run code as you.
 openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=daskgraph \
@@ -36,9 +36,16 @@ done
 
 python3 -m distributed.cli.dask_scheduler --protocol tls --port 0 ${interface:+--interface "$interface"} \
     --dashboard-address 127.0.0.1:0 --scheduler-file "$run/scheduler.json" &
+# Workers end with their scheduler.
+scheduler=$!
+trap 'kill $scheduler; wait; rm -rf "$run"' EXIT
 until [ -s "$run/scheduler.json" ]; do sleep 1; done
 
-srun python3 -m distributed.cli.dask_worker --scheduler-file "$run/scheduler.json" --nthreads 1 --no-dashboard \
-    ${interface:+--interface "$interface"} --local-directory "${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/dg-$SLURM_JOB_ID" &
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" bash -c '
+    scratch=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}/daskgraph-$SLURM_JOB_ID-$SLURM_PROCID
+    mkdir -p "$scratch"
+    trap "rm -rf \"$scratch\"" EXIT
+    python3 -m distributed.cli.dask_worker --local-directory "$scratch" --death-timeout 120 "$@"
+' worker --scheduler-file "$run/scheduler.json" --nthreads 1 --no-dashboard ${interface:+--interface "$interface"} &
 
 daskgraph train "$@" --cluster "$run/scheduler.json"
