@@ -217,7 +217,9 @@ class Example:
     def differentiate(self) -> tuple[float, float]:
         """Loss and penalty by the kernels; gradients are left in the workspace."""
         settings, tables, batches, work = self.settings, self.tables, self.batches, self.work
-        list_uses(self.functions, settings, tables, batches, work, np.uint64(self.options.seed), 0)
+        key = np.uint64(self.options.seed)
+        work.counters[:] = key, 0
+        list_uses(self.functions, settings, tables, batches, key, 0, work.ids)
         self.slots = describe_edges(settings, tables, batches, work, 0, self.sizes)
         result: tuple[float, float] = differentiate_batch(
             self.driver, self.functions, settings, tables, work, self.sizes

@@ -182,7 +182,7 @@ class Step:
         work = allocate(
             settings, self.reciprocal, self.sizes, dimension, parameter_size, case["num_relations"]
         )
-        list_uses(self.functions, settings, tables, self.batches, work, np.uint64(0), 0)
+        list_uses(self.functions, settings, tables, self.batches, np.uint64(0), 0, work.ids)
         if not settings.all_candidates:
             heads = self.sizes.batch + self.sizes.head_extra
             work.ids[self.sizes.batch : heads] = self.arrays["lhs_uniform"][: self.sizes.head_extra]

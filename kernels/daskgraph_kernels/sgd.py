@@ -2,6 +2,7 @@
 place.
 """
 
+from .ahead import fetch_number, fetch_row
 from .batch import call_forward_backward
 from .calls import (
     call_candidates,
@@ -14,6 +15,9 @@ from .jit import inner_kernel, kernel
 from .negatives import HEAD_SIDE, TAIL_SIDE
 from .workspace import Sizes
 
+# Floats of a batch's rows: with what else it works on they fill half of a second cache.
+_MOST_AHEAD = 32768
+
 
 @kernel
 def train_batches(functions, forward_backward, settings, tables, batches, work, key, first, last):
@@ -21,8 +25,18 @@ def train_batches(functions, forward_backward, settings, tables, batches, work, 
     and penalty.
     """
     loss, penalty = 0.0, 0.0
+    ahead = Sizes(0, 0, 0)
+    if first < last:
+        ahead = list_uses(functions, settings, tables, batches, key, first, work.ids_ahead)
     for batch in range(first, last):
-        sizes = list_uses(functions, settings, tables, batches, work, key, batch)
+        sizes = ahead
+        for i in range(2 * sizes.batch + sizes.head_extra + sizes.tail_extra):
+            work.ids[i] = work.ids_ahead[i]
+        if batch + 1 < last:
+            ahead = list_uses(functions, settings, tables, batches, key, batch + 1, work.ids_ahead)
+            _ask_ahead(tables, ahead, work.ids_ahead)
+        work.counters[0] = key
+        work.counters[1] = batch
         slots = describe_edges(settings, tables, batches, work, batch, sizes)
         batch_loss, batch_penalty = call_forward_backward(
             forward_backward, (functions, settings, tables, work, sizes)
@@ -47,13 +61,11 @@ def extra_candidates(settings, ranges, corrupted):
 
 
 @inner_kernel
-def list_uses(functions, settings, tables, batches, work, key, batch):
-    """Write the batch's heads, head candidates, tails and tail candidates into work.ids; how many there
+def list_uses(functions, settings, tables, batches, key, batch, ids):
+    """Write the batch's heads, head candidates, tails and tail candidates into ids (uses,); how many there
     are.
     """
     first = batches.starts[batch]
-    work.counters[0] = key
-    work.counters[1] = batch
     sizes = Sizes(
         batches.starts[batch + 1] - first,
         extra_candidates(settings, tables.head_ranges, settings.corrupt_head),
@@ -62,8 +74,8 @@ def list_uses(functions, settings, tables, batches, work, key, batch):
     heads = sizes.batch + sizes.head_extra
     tails = heads + sizes.batch
     for i in range(sizes.batch):
-        work.ids[i] = batches.head[first + i]
-        work.ids[heads + i] = batches.tail[first + i]
+        ids[i] = batches.head[first + i]
+        ids[heads + i] = batches.tail[first + i]
     call_candidates(
         functions.candidates,
         (
@@ -72,7 +84,7 @@ def list_uses(functions, settings, tables, batches, work, key, batch):
             HEAD_SIDE,
             tables.head_ranges,
             tables.head_chances,
-            work.ids[sizes.batch : heads],
+            ids[sizes.batch : heads],
         ),
     )
     call_candidates(
@@ -83,10 +95,24 @@ def list_uses(functions, settings, tables, batches, work, key, batch):
             TAIL_SIDE,
             tables.tail_ranges,
             tables.tail_chances,
-            work.ids[tails : tails + sizes.tail_extra],
+            ids[tails : tails + sizes.tail_extra],
         ),
     )
     return sizes
+
+
+@inner_kernel
+def _ask_ahead(tables, sizes, ids):
+    """Ask for the rows of the next batch, and their sums, unless they would drive out those of this one."""
+    heads, tails = sizes.batch + sizes.head_extra, sizes.batch + sizes.tail_extra
+    if (heads + tails) * tables.head.shape[1] > _MOST_AHEAD:
+        return
+    for i in range(heads):
+        fetch_row(tables.head, ids[i])
+        fetch_number(tables.head_sums, ids[i])
+    for i in range(heads, heads + tails):
+        fetch_row(tables.tail, ids[i])
+        fetch_number(tables.tail_sums, ids[i])
 
 
 @inner_kernel

@@ -131,6 +131,7 @@ class Workspace(NamedTuple):
     """
 
     ids: Integers  # (uses,)
+    ids_ahead: Integers  # (uses,): of the next batch
     rows: Floats  # (uses, d): gathered
     prepared: Floats  # (uses, d): as compared; `rows` itself where nothing is changed
     norms: Floats  # (uses,)
@@ -198,7 +199,7 @@ TABLES = record(
 )
 WORKSPACE = record(
     Workspace,
-    *[Ids, Matrix, Matrix, Vector, Vector, Matrix],
+    *[Ids, Ids, Matrix, Matrix, Vector, Vector, Matrix],
     *[Matrix, Vector, Vector, Matrix, Ids, Ids, Ids, Ids, Ids],
     *[Matrix, Matrix, Vector, Vector, Vector, Vector, Matrix, Matrix, Vector, Vector, Ranges, Flags],
     *[Counters, LINKS],
@@ -229,6 +230,7 @@ def allocate(
     tail_scores = floats(batch * (in_batch + tail_extra))
     return Workspace(
         ids=np.zeros(uses, np.int64),
+        ids_ahead=np.zeros(uses, np.int64),
         rows=rows,
         prepared=floats(uses, dimension) if settings.separate else rows,
         norms=floats(uses),
