@@ -204,7 +204,7 @@ class _Run:
         )
         self.connection = Connection(client, described)
         threads = int(limits.config["training"]["threads"])
-        self.spread = ClusterSpread(client, limits.patience, threads)
+        self.spread = ClusterSpread(client, limits.patience, threads, self._expects)
         self.workers: dict[str, _Known] = {}
         self.dismissed: set[str] = set()
         self.left: list[tuple[float, float, int, int]] = []
@@ -257,8 +257,7 @@ class _Run:
         crew = self.limits.crew
         if crew is None:
             return
-        crew.report()
-        if not self.workers and crew.expects():
+        if self._expects() and not self.workers:
             self.moved = now
         for known in self.workers.values():
             known.idle = 0.0 if known.future is not None else known.idle + LOOK
@@ -268,6 +267,14 @@ class _Run:
             if known.called in leaving and not known.leaving:
                 known.leaving = True
                 self._tell(Leaving(address))
+
+    def _expects(self) -> bool:
+        """Tell whether a crew is still to bring workers, after it has told what has happened."""
+        crew = self.limits.crew
+        if crew is None:
+            return False
+        crew.report()
+        return crew.expects()
 
     def _dismiss(self, address: str) -> Event:
         known = self.workers.pop(address)

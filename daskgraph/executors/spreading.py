@@ -23,6 +23,11 @@ ATTEMPTS = 3
 """So often a piece may fail."""
 
 
+def nobody() -> bool:
+    """Expect no workers but those that come by themselves."""
+    return False
+
+
 class ClusterSpread:
     """Spreads pieces over all workers, those included that join on the way; one at a time on each.
 
@@ -34,10 +39,14 @@ class ClusterSpread:
         Seconds to wait for a worker where there is none.
     threads
         How many threads each worker has; 0: as many as its process may use.
+    expects
+        Tells whether workers are still to come: there is no need for patience then.
     """
 
-    def __init__(self, client: Client, patience: float, threads: int) -> None:
-        self._client, self._patience, self.threads = client, patience, threads
+    def __init__(
+        self, client: Client, patience: float, threads: int, expects: Callable[[], bool] = nobody
+    ) -> None:
+        self._client, self._patience, self.threads, self._expects = client, patience, threads, expects
 
     @property
     def workers(self) -> int:
@@ -58,7 +67,7 @@ class ClusterSpread:
         Exception
             What the function raised, when it has failed three times.
         """
-        return _Round(self._client, self._patience, task, pieces).answers()
+        return _Round(self._client, self._patience, self._expects, task, pieces).answers()
 
 
 def answer(known: Registered, task: Callable[..., Any], piece: tuple[Any, ...]) -> Any:
@@ -71,9 +80,15 @@ class _Round:
     """One call of a `ClusterSpread`."""
 
     def __init__(
-        self, client: Client, patience: float, task: Callable[..., Any], pieces: Sequence[tuple[Any, ...]]
+        self,
+        client: Client,
+        patience: float,
+        expects: Callable[[], bool],
+        task: Callable[..., Any],
+        pieces: Sequence[tuple[Any, ...]],
     ) -> None:
-        self.client, self.patience, self.task, self.pieces = client, patience, task, pieces
+        self.client, self.patience, self.expects = client, patience, expects
+        self.task, self.pieces = task, pieces
         self.name = f"daskgraph-{task.__name__}-{uuid.uuid4().hex[:8]}"
         self.known = registered()
         self.left = deque(range(len(pieces)))
@@ -106,7 +121,7 @@ class _Round:
         self.looked = time.perf_counter()
         # One that has failed is asked again where nobody else is left.
         self.idle = (there - self.failed or there) - self.running.keys()
-        if there:
+        if self.expects() or there:
             self.met = self.looked
         elif now - self.met > self.patience:
             raise NoWorkersError(self.patience)

@@ -154,3 +154,13 @@ def test_spread__waits_for_workers_as_long_as_patience_lasts(
     monkeypatch.setattr("daskgraph.executors.spreading.workers_of", lambda _: {})
     with pytest.raises(NoWorkersError, match="no worker for 1 s"):
         list(ClusterSpread(client, 1, 1)(fail, [("what",)]))
+    # Whoever brings workers may know better: that some are to come, and at last that none will.
+    answers = [True, True, True, True]
+
+    def expects() -> bool:
+        if not answers:
+            raise LookupError("no job will come")
+        return answers.pop()
+
+    with pytest.raises(LookupError, match="no job will come"):
+        list(ClusterSpread(client, 0, 1, expects)(fail, [("what",)]))
