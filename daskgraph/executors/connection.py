@@ -79,7 +79,8 @@ def returned(future: Future) -> Any:
     while future.status == "finished":
         try:
             return future.result(timeout=REPLY)
-        except TimeoutError:
+        except (TimeoutError, UnboundLocalError):
+            # The second is what Dask makes of a call that was cancelled while it waited.
             continue
         except Exception:
             if future.status == "finished":

@@ -323,9 +323,13 @@ class LostFuture:
 
     status = "finished"
 
+    def __init__(self) -> None:
+        self.failures: list[type[Exception]] = [UnboundLocalError, TimeoutError]
+
     def result(self, timeout: float) -> None:
-        self.status = "lost"
-        raise TimeoutError
+        failure = self.failures.pop()
+        self.status = "finished" if self.failures else "lost"
+        raise failure
 
 
 def test_returned__what_went_with_a_worker_is_not_waited_for() -> None:
