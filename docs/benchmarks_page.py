@@ -97,8 +97,9 @@ SCALING = """## Two workers
 `python tests/benchmarks/scaling.py --record`
 
 {edges:,} random edges between {entities:,} entities in {partitions} partitions, translation, cos, ranking,
-d = 100; processes of one thread each on one machine, one and two in turn, after an epoch to warm up. Shares
-are of all workers' time.
+d = 100; processes of one thread each on one machine, one and two in turn, two epochs after a first one.
+Shares are of all workers' time: in kernels, waiting for partitions and edges, committing, without anything
+to train since others had what was left, and the rest, which is messages and the beginning.
 """
 
 SIMULATED = """## Many workers, simulated
@@ -117,8 +118,8 @@ P / 2w partitions each, an epoch moves all vectors about w times to workers and 
 which at 5 GB/s takes some 400 s. Kernels take the edges over the rate of a worker, divided by w. So an epoch
 gets shorter only until both are the same, at w = √(seconds of one worker's kernels / 400), and longer from
 there: with 64 workers of 2 threads what is moved takes half of what kernels take, with 16 threads four times
-as much. Commits come on top, and partitions that could not be read ahead, for others had them. So 50 of 64
-are missed; what a faster storage or disks of the workers' own would bring was not simulated. The largest
+as much, so that there 50 of 64 are out of reach. Commits come on top: with 64 workers of 2 threads an eighth
+of the time. What a faster storage or disks of the workers' own would bring was not simulated. The largest
 graph was simulated with a `training.checkpoint` of an hour: a commit writes all that a worker holds, which
 takes minutes here.
 """
@@ -317,9 +318,9 @@ def scaling() -> Iterator[str]:
     if made is None:
         return
     yield SCALING.format(**made)
-    shares = ("computing", "waiting_for_io", "waiting_for_a_lease")
+    shares = ("computing", "data", "commits", "idle", "messages")
     yield table(
-        "workers | edges/s | a lease, s | in kernels | waiting for data | waiting for a lease or commit",
+        "workers | edges/s | a lease, s | in kernels | data | commits | nothing to train | messages",
         (
             [
                 name,

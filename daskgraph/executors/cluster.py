@@ -9,7 +9,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,7 +17,7 @@ from daskgraph.errors import LeaseFailedError, NoProgressError
 from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
 from daskgraph.executors.connection import Connection, Future, returned
 from daskgraph.executors.interrupts import uninterrupted
-from daskgraph.executors.recording import Evaluate, Recorder, stored_progress
+from daskgraph.executors.recording import Evaluate, Recorder, Spending, stored_progress
 from daskgraph.executors.session import Training, stage_lease, train_lease
 from daskgraph.executors.spreading import ClusterSpread
 from daskgraph.model import Model
@@ -78,8 +78,17 @@ class _Known:
     committed: bool = False
     """Whether its last staging was committed, and it has not been told."""
 
-    figures: tuple[float, float, int, int] = (0.0, 0.0, 0, 0)
+    spent: Spending = field(default_factory=Spending)
     threads: int = 1
+
+    since: float = field(default_factory=time.perf_counter)
+    """From when on it has nothing to do, if it has not."""
+
+    waited: float = 0.0
+    """Seconds without anything to do, before."""
+
+    committing: float = 0.0
+    """Seconds in which it staged, and that was committed."""
 
 
 class Crew(Protocol):
@@ -207,7 +216,7 @@ class _Run:
         self.spread = ClusterSpread(client, limits.patience, threads, self._expects)
         self.workers: dict[str, _Known] = {}
         self.dismissed: set[str] = set()
-        self.left: list[tuple[float, float, int, int]] = []
+        self.left: list[_Known] = []
         self.done: Queue[tuple[str, Future]] = Queue()
         self.looked = self.moved = time.perf_counter()
         self.finished = self.stopping = False
@@ -224,8 +233,10 @@ class _Run:
         except KeyboardInterrupt:
             self._stop()
             raise
-        figures = [*self.left, *(known.figures for known in self.workers.values())]
-        summary = self.record.summary(self.schedule.progress, figures)
+        everybody = [*self.left, *self.workers.values()]
+        summary = self.record.summary(self.schedule.progress, [known.spent for known in everybody])
+        summary["commit_seconds"] = sum(known.committing for known in everybody)
+        summary["idle_seconds"] = sum(known.waited for known in everybody)
         summary["threads"] = max((known.threads for known in self.workers.values()), default=1)
         self.callback(TrainingFinished(summary))
         return summary
@@ -278,7 +289,7 @@ class _Run:
 
     def _dismiss(self, address: str) -> Event:
         known = self.workers.pop(address)
-        self.left.append(known.figures)
+        self.left.append(known)
         self.dismissed.add(address)
         if not known.leaving:
             self.callback(Notice(f"worker {address} failed too often and gets no more leases"))
@@ -288,7 +299,7 @@ class _Run:
 
     def _lose(self, address: str) -> None:
         known = self.workers.pop(address)
-        self.left.append(known.figures)
+        self.left.append(known)
         if known.future is not None:
             known.future.cancel()
         # Should it only be frozen, it finds nothing to write to when it wakes.
@@ -334,7 +345,8 @@ class _Run:
     def _submit(self, address: str, task: Any, *arguments: Any) -> None:
         with uninterrupted():
             future = self.connection.submit(address, task, *arguments)
-            self.workers[address].future = future
+            known = self.workers[address]
+            known.future, known.waited = future, known.waited + time.perf_counter() - known.since
         future.add_done_callback(lambda done: self.done.put((address, done)))
 
     def _report(self, address: str, future: Future) -> None:
@@ -348,6 +360,7 @@ class _Run:
             # The worker is gone with it, and will be missed.
             return
         train, began, known.train, known.future = known.train, known.began, None, None
+        known.since = time.perf_counter()
         if future.status == "error":
             self._fail(address, known, future)
         elif train is None:
@@ -355,9 +368,10 @@ class _Run:
                 progress = self.schedule.after_commit_of(address)
                 seconds = self.record.commit(self.store.staging(known.name, result), progress, began)
             known.committed = True
+            known.committing, known.since = known.committing + seconds, time.perf_counter()
             self._tell(Committed(address, seconds))
         else:
-            known.figures = (result.compute, result.waiting, result.reads, result.peak)
+            known.spent = Spending(result.compute, result.waiting, result.reads, result.peak)
             known.threads = result.threads
             self.record.trained += result.work.edges
             event = Trained(address, train.lease.number, result.work)

@@ -6,7 +6,7 @@ from typing import Any
 from daskgraph.buffer import Buffer
 from daskgraph.events import Callback, CompileFinished, CompileStarted, EdgesTrained, TrainingFinished
 from daskgraph.executors.interrupts import uninterrupted
-from daskgraph.executors.recording import Evaluate, Recorder, peak_memory, stored_progress
+from daskgraph.executors.recording import Evaluate, Recorder, Spending, peak_memory, stored_progress
 from daskgraph.model import Model
 from daskgraph.schedule import (
     Abort,
@@ -117,8 +117,8 @@ class _Run:
             self._stop()
             raise
         spent = self.worker.spent
-        figures = [(spent.compute, spent.waiting, self.buffer.reads, peak_memory())]
-        summary = self.record.summary(self.schedule.progress, figures) | {"threads": self.threads}
+        own = Spending(spent.compute, spent.waiting, self.buffer.reads, peak_memory())
+        summary = self.record.summary(self.schedule.progress, [own]) | {"threads": self.threads}
         self.callback(TrainingFinished(summary))
         return summary
 

@@ -5,7 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from daskgraph.events import Callback, Committed, EpochFinished, TrainingStarted
 from daskgraph.executors.keeping import Keeper
@@ -22,6 +22,22 @@ Evaluate = Callable[[ModelStore | Vectors, Spread | None], dict[str, Any]]
 """Evaluates the model in training on the valid split, by workers where there are any; its figures go into
 the history.
 """
+
+
+class Spending(NamedTuple):
+    """Where the time of a worker went, and what it needed."""
+
+    compute: float = 0.0
+    """Seconds of kernels."""
+
+    waiting: float = 0.0
+    """Seconds that a lease waited for data."""
+
+    reads: int = 0
+    """Partitions read."""
+
+    peak: int = 0
+    """The most bytes held."""
 
 
 class Recorder:
@@ -125,7 +141,7 @@ class Recorder:
         self.callback(Committed(progress.epoch, seconds))
         return seconds
 
-    def summary(self, progress: Progress, workers: Sequence[tuple[float, float, int, int]]) -> dict[str, Any]:
+    def summary(self, progress: Progress, workers: Sequence[Spending]) -> dict[str, Any]:
         """Return what `daskgraph train --json` prints.
 
         Parameters
@@ -133,24 +149,22 @@ class Recorder:
         progress
             How far the training is now.
         workers
-            For every worker: seconds of kernels, seconds of waiting, partitions read, peak bytes.
+            What every worker has spent.
         """
         seconds = time.perf_counter() - self.started
         epochs = progress.epoch - self.first
-        compute, waiting, reads, peaks = (
-            zip(*workers, strict=True) if workers else ((0.0,), (0.0,), (0,), (0,))
-        )
+        spent = workers or [Spending()]
         return {
             "edges": self.trained,
             "epochs": epochs,
             "seconds": seconds,
-            "compute_seconds": sum(compute),
-            "io_wait_seconds": sum(waiting),
+            "compute_seconds": sum(worker.compute for worker in spent),
+            "io_wait_seconds": sum(worker.waiting for worker in spent),
             "edges_per_second": self.trained / seconds,
             "loss": self._loss,
-            "peak_memory_bytes": max(peaks),
-            "workers": max(len(workers), 1),
-            "swaps": sum(reads) / max(epochs, 1),
+            "peak_memory_bytes": max(worker.peak for worker in spent),
+            "workers": len(spent),
+            "swaps": sum(worker.reads for worker in spent) / max(epochs, 1),
             "resumed_from": self._resumed_from,
             **self.keeper.finish(),
         }

@@ -89,6 +89,9 @@ def test_client__trains_with_all_its_workers(
     assert len(trained) == 2
     assert (model.summary["workers"], model.summary["threads"]) == (2, 1)
     assert model.summary["edges"] == EDGES * EPOCHS
+    spent = [model.summary[f"{what}_seconds"] for what in ("compute", "io_wait", "commit", "idle")]
+    assert all(0 < seconds < 2 * model.summary["seconds"] for seconds in spent)
+    assert sum(spent) < 2 * model.summary["seconds"]
     assert sum(event.edges for event in events if isinstance(event, EdgesTrained)) == EDGES * EPOCHS
     assert sum(isinstance(event, EpochFinished) for event in events) == EPOCHS
     assert any(isinstance(event, Committed) for event in events)
