@@ -29,6 +29,7 @@ from .calls import (
 )
 from .jit import caller, inner_kernel, variant
 from .products import as_matrix
+from .transposing import transpose
 from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
 
 # forward_backward(functions, settings, tables, work, sizes) -> (loss, penalty)
@@ -311,9 +312,7 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     head_gradient = as_matrix(work.head_score_gradient, size, len(head_candidates.rows))
     _score(functions, settings, tail_queries, tail_candidates, tail_scores, 0)
     _score(functions, settings, head_queries, own_heads, head_scores, columns)
-    for i in range(size):
-        for j in range(columns):
-            head_scores[i, j] = tail_scores[j, i]
+    transpose(tail_scores, columns, columns, head_scores, False)
     if settings.corrupt_tail:
         _ignore_positives(functions, settings, tables.tail_ranges, work.ids, len(heads.rows), tail_scores)
     if settings.corrupt_head:
@@ -327,9 +326,7 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     loss = _lose(functions, settings, tail_positive, tail_scores, weights, tail_d, tail_gradient)
     loss += _lose(functions, settings, head_positive, head_scores, weights, head_d, head_gradient)
 
-    for i in range(size):
-        for j in range(columns):
-            tail_gradient[j, i] += head_gradient[i, j]
+    transpose(head_gradient, columns, columns, tail_gradient, True)
     _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)
     _score_backward(functions, settings, head_queries, own_heads, head_scores, head_gradient, columns)
     _pair_backward(functions, settings, tail_queries, positive_tails, tail_positive, tail_d)

@@ -90,6 +90,39 @@ def _exchange(step: int) -> tuple[list[int], list[int]]:
     return low, [lane + step for lane in low]
 
 
+def _transposed(builder: Any, vectors: list[Any]) -> list[tuple[int, Any]]:
+    """The rows of the transpose of a square of LANES rows, each with its number."""
+    vectors, step = list(vectors), 1
+    while step < LANES:
+        low, high = _exchange(step)
+        for row in range(LANES):
+            if not row & step:
+                pair = vectors[row], vectors[row + step]
+                vectors[row] = shuffled(builder, *pair, low)
+                vectors[row + step] = shuffled(builder, *pair, high)
+        step *= 2
+    # The first two exchanges leave the rows of every four in the order 0, 2, 1, 3.
+    return [((row & ~3) + (0, 2, 1, 3)[row & 3], vector) for row, vector in enumerate(vectors)]
+
+
+@instruction
+def transpose_square(typing, source, row_stride, out, out_stride, accumulate):
+    """Write the transpose of a square of LANES rows and columns, or add it to what is there."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, row_stride, out, out_stride, accumulate = arguments
+        vectors = [load(builder, element_at(builder, source, number(i), row_stride)) for i in range(LANES)]
+        for row, vector in _transposed(builder, vectors):
+            place = element_at(builder, out, number(row), out_stride)
+            total = cgutils.alloca_once_value(builder, vector)
+            with builder.if_then(accumulate):
+                builder.store(builder.fadd(vector, load(builder, place)), total)
+            store(builder, builder.load(total), place)
+        return context.get_dummy_value()
+
+    return types.void(Pointer, integer, Pointer, integer, boolean), codegen
+
+
 @instruction
 def transpose_lanes(typing, rows, columns, source, row_stride, out, out_stride):
     """Transpose a square of LANES rows and columns, of which `rows` and `columns` exist."""
@@ -98,20 +131,8 @@ def transpose_lanes(typing, rows, columns, source, row_stride, out, out_stride):
         rows, columns, source, row_stride, out, out_stride = arguments
         mask = first_lanes(builder, columns)
         starts = _row_starts(builder, source, row_stride, LANES, rows)
-        vectors = [load_some(builder, start, mask) for start in starts]
-        step = 1
-        while step < LANES:
-            low, high = _exchange(step)
-            for row in range(LANES):
-                if not row & step:
-                    pair = vectors[row], vectors[row + step]
-                    vectors[row] = shuffled(builder, *pair, low)
-                    vectors[row + step] = shuffled(builder, *pair, high)
-            step *= 2
-        for row, vector in enumerate(vectors):
-            # The first two exchanges leave the rows of every four in the order 0, 2, 1, 3.
-            place = (row & ~3) + (0, 2, 1, 3)[row & 3]
-            store(builder, vector, element_at(builder, out, number(place), out_stride))
+        for row, vector in _transposed(builder, [load_some(builder, start, mask) for start in starts]):
+            store(builder, vector, element_at(builder, out, number(row), out_stride))
         return context.get_dummy_value()
 
     return types.void(integer, integer, Pointer, integer, Pointer, integer), codegen
