@@ -24,6 +24,8 @@ Future: TypeAlias = Any
 SERVER = "daskgraph-parameters"
 """Begins the name of the worker that shared parameters live on; it trains nothing."""
 
+LOOPBACK = "127.0.0.1"
+
 PATIENCE = 10.0
 """Seconds that a cluster has to say goodbye."""
 
@@ -110,7 +112,14 @@ class Connection:
         async def bring() -> Any:
             name = f"{SERVER}-{training.name}"
             return await Worker(
-                self._address, nthreads=1, name=name, security=security, host=host, dashboard=False
+                self._address,
+                nthreads=1,
+                name=name,
+                security=security,
+                host=host,
+                dashboard=False,
+                # Otherwise its HTTP server listens wherever it does, and is open to all.
+                dashboard_address=f"{LOOPBACK}:0",
             )
 
         self._host: Any = client.sync(bring)

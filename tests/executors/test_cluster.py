@@ -17,9 +17,10 @@ from known_graphs import clans, clique_purity, cliques
 import daskgraph
 from daskgraph.errors import ConfigValueError, LeaseFailedError, NoProgressError
 from daskgraph.events import Committed, EdgesTrained, EpochFinished, Event, Notice
-from daskgraph.executors.connection import returned
+from daskgraph.executors.connection import Connection, returned
 from daskgraph.executors.local_cluster import local_client
-from daskgraph.executors.session import Result, Session
+from daskgraph.executors.session import Result, Session, Training
+from daskgraph.registration import registered
 from daskgraph.schedule import Train
 from daskgraph.store import ModelStore
 from daskgraph_kernels import losses, names
@@ -295,6 +296,22 @@ def test_local_client__is_closed_to_all_others() -> None:
 
         with pytest.raises(OSError, match=r".*"):
             Client(client.scheduler_info()["address"], security=Security.temporary(), timeout="3s")
+
+
+def test_connection__opens_but_one_port_to_others(
+    client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the scheduler is elsewhere, what is brought is reached from there: by Dask's protocol alone."""
+    monkeypatch.setattr("daskgraph.executors.connection._own_host", lambda _: None)
+    before = listening()
+    training = Training("films", str(tmp_path / "m"), str(tmp_path / "g"), {}, 2, 1, registered())
+    connection = Connection(client, training)
+    try:
+        opened = listening() - before
+    finally:
+        connection.close()
+    hosts = {port: host for host, port in (address.rsplit(":", 1) for address in opened)}
+    assert sorted(host == "127.0.0.1" for host in hosts.values()) == [False, True]
 
 
 def listening() -> set[str]:
