@@ -87,8 +87,11 @@ def missing() -> list[str]:
 
 
 def install() -> None:
-    """Install Debian's packages, unless they are there; their services are not started."""
+    """Install Debian's packages where that is possible and needed; their services are not started."""
     if not missing():
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        sys.stdout.write("SLURM is not installed: that takes root and apt-get\n")
         return
     policy = Path("/usr/sbin/policy-rc.d")
     own = not policy.exists()
@@ -101,6 +104,8 @@ def install() -> None:
         subprocess.run([*get, "update"], env=environment, check=True)
         wanted = [*get, "install", "--no-install-recommends", *PACKAGES]
         subprocess.run(wanted, env=environment, check=True)
+    except subprocess.CalledProcessError as error:
+        sys.stdout.write(f"SLURM is not installed: {error}\n")
     finally:
         if own:
             policy.unlink()

@@ -1,7 +1,5 @@
 """Trainings in jobs of a real SLURM: the same models, and whatever happens to the jobs, the run goes on."""
 
-import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -55,6 +53,7 @@ class Story:
         self.happening, self.followed = happening, followed
         self.notices: list[str] = []
         self.happened = False
+        self.waits = 0
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Notice):
@@ -64,7 +63,9 @@ class Story:
                 self.happened = True
                 self.happening()
             elif event.epoch < EPOCHS - 3 and not self.followed(self.notices):
-                time.sleep(3)
+                # A busy machine may need minutes, and no more epochs than are to be trained anyway.
+                time.sleep(1.3**self.waits)
+                self.waits += 1
 
     @property
     def joined(self) -> int:
@@ -89,13 +90,19 @@ def check(path: Path, epochs: int = EPOCHS) -> None:
 
 
 def train(path: Path, story: Callable[[Event], None], **cluster: Any) -> daskgraph.Model:
-    return daskgraph.train(cliques(CLIQUES, SIZE), path, config=config(**cluster), callback=story)
+    own = config(scratch=str(path.parent / "scratch"), **cluster)
+    return daskgraph.train(cliques(CLIQUES, SIZE), path, config=own, callback=story)
 
 
 def first_job(slurm: LocalSlurm) -> tuple[str, str]:
     """Return a job that runs, and its node."""
     job, node = sorted(line for line in slurm.jobs("%i %N") if len(line.split()) == 2)[0].split()
     return job, node
+
+
+def scratch(path: Path) -> list[Path]:
+    """Return what jobs have left on their nodes."""
+    return list(path.parent.glob("scratch/*"))
 
 
 @pytest.fixture
@@ -115,7 +122,7 @@ def test_scancel__another_job_takes_the_place(slurm: LocalSlurm, path: Path) -> 
     run = Run.of(path)
     assert not run.certificate.exists()
     assert len(run.jobs.read_text().split()) == 3
-    wait_until(lambda: not list(Path("/tmp").glob(f"{run.family}*")), 30, "scratch is left")
+    wait_until(lambda: not scratch(path), 30, "scratch is left")
 
 
 def test_all_workers_gone_at_once__the_run_waits_and_goes_on(slurm: LocalSlurm, path: Path) -> None:
@@ -210,18 +217,53 @@ def test_memory__a_job_over_its_memory_is_named_and_replaced(
     flag, hog = tmp_path / "flag", HOG.strip()
     for name, value in (("{flag}", str(flag)), ("{python}", sys.executable)):
         hog = hog.replace(name, value)
-    story = Story(lambda: None, lambda said: joined(said) > 1)
+    story = Story(lambda: None, lambda said: any("is over: it used more" in notice for notice in said))
     train(path, story, prologue=[hog], workers=1, minimum=1)
     check(path)
     assert story.says("is over: it used more than cluster.memory")
+    # SLURM kills such a job outright: what it leaves, the next one removes.
+    wait_until(lambda: not scratch(path), 60, "scratch is left")
 
 
-def test_jobs_that_fail__stop_the_run_with_the_log_s_end(
-    slurm: LocalSlurm, path: Path, monkeypatch: pytest.MonkeyPatch
+GLUTTON = """
+import threading
+held = []
+def dask_setup(worker):
+    threading.Timer(3, lambda: held.append(bytearray(400 << 20))).start()
+"""
+
+
+def test_memory__a_worker_that_always_takes_too_much_stops_the_run(
+    slurm: LocalSlurm, path: Path, tmp_path: Path
+) -> None:
+    glutton = tmp_path / "glutton.py"
+    glutton.write_text(GLUTTON)
+    half = [
+        f"export DASK_DISTRIBUTED__WORKER__{line}" for line in (f"PRELOAD={glutton}", "MEMORY__TERMINATE=0.5")
+    ]
+    story = Story(lambda: None, lambda said: False)
+    with pytest.raises(
+        JobsFailedError, match=r"(the worker of job \d+ used more than cluster.memory allows.*){3}"
+    ):
+        train(path, story, prologue=half, workers=1, minimum=1)
+    # They were started again where they were, without another wait in the queue.
+    assert len(Run.of(path).jobs.read_text().split()) == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"prologue": ["module load python || exit 4"]}, "exit status 4; .*module: command not found"),
+        # As it is where the model's folder is not shared.
+        ({"directives": ["-o /nowhere/%j.log"]}, "its log could not be written"),
+    ],
+)
+def test_jobs_that_fail__stop_the_run_and_say_why(
+    slurm: LocalSlurm, path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any], said: str
 ) -> None:
     monkeypatch.setattr("daskgraph.executors.slurm.keeper.BACK_OFF", 0.1)
-    with pytest.raises(JobsFailedError, match="module: command not found"):
-        train(path, lambda event: None, prologue=["module load python || exit 4"])
+    with pytest.raises(JobsFailedError, match=said):
+        train(path, lambda event: None, **wrong)
     assert slurm.jobs("%T") in ([], ["COMPLETING"])
     assert not path.exists()
 
@@ -236,47 +278,3 @@ def test_sbatch_refuses__before_anything_is_done(slurm: LocalSlurm, path: Path) 
         with pytest.raises(SubmissionRefusedError, match=reason):
             train(path, lambda event: None, **wrong)
     assert list(path.parent.glob("m.*")) == []
-
-
-def start_driver(path: Path, slurm: LocalSlurm) -> "subprocess.Popen[str]":
-    """Start a training that has one job more than there are nodes, and wait until it has committed."""
-    source = path.with_name("edges.tsv")
-    cliques(CLIQUES, SIZE).to_csv(source, sep="\t", index=False, header=False)
-    for node in slurm.nodes[2:]:
-        slurm.output("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
-    keys = config(workers=3, cores=8)["cluster"] | {"kind": None}
-    options = [f"cluster.{key}={value}" for key, value in keys.items() if value is not None]
-    options += ["graph.partitions=8", "model.dimension=16", "model.comparator=cos", "training.checkpoint=1s"]
-    command = [sys.executable, "-m", "daskgraph.cli", "train", str(source), "-o", str(path)]
-    command += ["--cluster", "slurm", "-s", "training.epochs=100000"]
-    driver = subprocess.Popen(
-        [*command, *(word for option in options for word in ("-s", option))],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-    def committed() -> bool:
-        assert driver.poll() is None, driver.communicate()[0]
-        return path.exists() and int(ModelStore.open(path).progress.get("epoch", 0)) > 1
-
-    wait_until(committed, 300, "nothing was committed")
-    assert sorted(slurm.jobs("%T")) == ["PENDING", "RUNNING", "RUNNING"]
-    return driver
-
-
-def goes_on(path: Path) -> None:
-    """The same training goes on with what was committed."""
-    epochs = int(ModelStore.open(path).progress["epoch"]) + 2
-    here = {"cluster": {"kind": "local", "workers": 1}, "training": {"epochs": epochs}}
-    model = daskgraph.train(path.with_name("edges.tsv"), path, config=here)
-    assert model.summary["resumed_from"] == epochs - 2
-    assert model.epochs == epochs
-
-
-def test_driver_killed__the_queue_is_empty_and_the_run_goes_on(slurm: LocalSlurm, path: Path) -> None:
-    driver = start_driver(path, slurm)
-    driver.send_signal(signal.SIGKILL)
-    driver.communicate(timeout=120)
-    wait_until(lambda: not slurm.jobs(), 60, "jobs are left")
-    goes_on(path)
