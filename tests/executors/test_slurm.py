@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from daskgraph import cli
 from daskgraph.config import Config
 from daskgraph.errors import (
     ConfigError,
@@ -23,7 +26,13 @@ from daskgraph.errors import (
 from daskgraph.executors.slurm import Run, commands, job_script
 from daskgraph.executors.slurm.crew import Crew
 from daskgraph.executors.slurm.keeper import AT_ONCE, Keeper, hands_back_at, margin
-from daskgraph.executors.slurm.starting import check, make_certificate, place_hint, reaching_hint
+from daskgraph.executors.slurm.starting import (
+    check,
+    dashboard_hint,
+    make_certificate,
+    place_hint,
+    reaching_hint,
+)
 from daskgraph.executors.slurm.states import (
     Ended,
     Queued,
@@ -159,6 +168,22 @@ def test_script__takes_nothing_from_a_site_s_file() -> None:
         text = script(queue="new", interface="ib0")
     assert "-p new" in text
     assert not {"--x", "old", "eth9", "--nworkers"} & set(text.split())
+
+
+def test_dry_run__prints_the_script_and_does_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = "train edges.tsv --cluster slurm --dry-run -s cluster.queue=long"
+    done = CliRunner().invoke(cli.main, command.split())
+    assert done.exit_code == 0, done.output
+    assert "#SBATCH -p long" in done.stdout
+    assert "dask_worker tls://DRIVER:PORT" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dashboard__is_reached_through_ssh() -> None:
+    assert dashboard_hint(4711).startswith(
+        f"dashboard: ssh -N -L 8787:127.0.0.1:4711 {socket.gethostname()}, "
+    )
 
 
 def test_job_config__one_number_for_memory_and_one_for_cores() -> None:

@@ -1,5 +1,6 @@
 """Drivers on a real SLURM: who may talk to them, and what is left when they are stopped or killed."""
 
+import json
 import re
 import signal
 import socket
@@ -10,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from known_graphs import cliques
 
 import daskgraph
+from daskgraph import cli
 from daskgraph.errors import RunCancelledError, TerminatedError
 from daskgraph.executors.slurm import Run
 from daskgraph.executors.slurm.script import certificate_files
@@ -153,7 +156,8 @@ def test_cancel__ends_jobs_and_driver(
     slurm: LocalSlurm, driver: "subprocess.Popen[bytes]", path: Path, tmp_path: Path
 ) -> None:
     refuses_strangers(Run.of(path), tmp_path)
-    assert len(daskgraph.cancel(path)) == 3
+    answer = CliRunner().invoke(cli.main, ["cancel", str(path), "--json"])
+    assert len(json.loads(answer.output)["jobs"]) == 3
     assert driver.wait(timeout=120) == RunCancelledError.exit_status
     assert "the run was cancelled" in said(path)
     wait_until(lambda: not slurm.jobs(), 60, "jobs are left")
