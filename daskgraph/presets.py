@@ -9,13 +9,25 @@ from daskgraph.graph import GraphSchema
 
 KNOWLEDGE_GRAPH, NETWORK, RECOMMENDER = "knowledge-graph", "network", "recommender"
 
-BUDGET = 2e14
-"""Multiplications of a training: about half an hour of two cores of 2020."""
+BUDGET = 6e13
+"""Multiplications of a training: about twenty minutes of two cores of 2020."""
 
 ALL_ENTITIES = 50_000
-"""Up to so many entities of a type all of them are candidates."""
+"""Up to so many entities of a type all of them are candidates, where that is affordable."""
 
-RANKED = 10**9
+UNIFORM_ALONE = 1_000_000
+"""Up to so many entities candidates are drawn with the same chance, and those of the batch do not count."""
+
+ENOUGH = 30
+"""Candidates are as many as leave so many epochs."""
+
+PENALTIES = ((10.0, 0.1), (20.0, 0.05), (50.0, 0.03))
+"""Edges an entity, and the factor on N3 below so many."""
+
+LEAST_PENALTY = 0.01
+"""The factor where there are more."""
+
+RANKED = 3 * 10**8
 """Up to so many pairs of a valid edge and an entity are ranked in an evaluation; beyond, a sample is."""
 
 WALKED = 10**8
@@ -104,7 +116,7 @@ def choose(name: str, shape: Shape = ANY) -> Preset:
 
     >>> shape = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
     >>> choose("knowledge-graph", shape).settings["negatives"]
-    {'all': True}
+    {'uniform': 6100, 'in_batch': False}
 
     Raises
     ------
@@ -123,51 +135,50 @@ def _knowledge_graph(preset: Preset, shape: Shape) -> None:
         "ComplEx in both directions, the best known of simple models",
         model={"dimension": 200, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
     )
-    sparse = shape.density < 10
     preset.add(
-        f"{shape.density:.1f} edges an entity, "
-        + ("so few that vectors would learn them by heart" if sparse else "enough to say much"),
-        loss={"function": "softmax", "regularizer": "n3", "regularization": 0.1 if sparse else 0.05},
+        f"{shape.density:.1f} edges an entity: the fewer they are, the easier vectors learn them by heart",
+        loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    candidates = _candidates(preset, shape, uniform=2000)
-    preset.add("many edges share their candidates", training={"batch_size": 500})
-    _epochs(preset, shape.edges, candidates, 200, most=100)
-    _evaluation(preset, shape, 200)
+    _foretell(preset, shape, 6.0 * 200, most=100)
+
+
+def _penalty(density: float) -> float:
+    """Return the factor on N3 that published searches found for graphs of so many edges an entity."""
+    return next((factor for below, factor in PENALTIES if density < below), LEAST_PENALTY)
 
 
 def _network(preset: Preset, shape: Shape) -> None:
     preset.add(
         "nearness alone, as in DeepWalk",
         model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
-    )
-    preset.add(
-        "neighbours against others, and those who are everywhere more often",
         loss={"function": "softmax"},
-        negatives={"uniform": 200, "frequency": 0.75},
-        training={"batch_size": 200},
     )
     nodes = sum(shape.entities.values())
     plain = len(shape.entities) == 1 and shape.relations == 1
-    trained = shape.edges
     # A walk of 40 nodes makes about 200 pairs with a window of 10.
     per_node = min(20, WALKED // (200 * max(1, nodes)))
     if plain and per_node and not shape.valid:
-        trained = 200 * per_node * nodes
         preset.add(
             f"{nodes:,} nodes are few enough for walks, which tell more of roles than edges do",
             walks={"per_node": per_node, "length": 40, "window": 10},
         )
-    else:
-        why = (
-            "there are valid edges to foretell"
-            if shape.valid
-            else "walks of so many nodes would make too many pairs"
-            if plain
-            else "walks are for one type and one relation"
+        preset.add(
+            "who is near against others, of whom those who are everywhere count more",
+            negatives={"uniform": 200, "frequency": 0.75},
+            training={"batch_size": 200},
         )
-        preset.add(f"{why}: edges are trained", walks={"per_node": 0})
-    _epochs(preset, trained, 400, 128, most=30)
-    _evaluation(preset, shape, 128)
+        _epochs(preset, 6.0 * 200 * per_node * nodes * 400 * 128, most=max(3, 80 // per_node))
+        _evaluation(preset, shape)
+        return
+    why = (
+        "there are valid edges to foretell"
+        if shape.valid
+        else "walks of so many nodes would make too many pairs"
+        if plain
+        else "walks are for one type and one relation"
+    )
+    preset.add(f"{why}: edges are trained", walks={"per_node": 0})
+    _foretell(preset, shape, 6.0 * 128, most=60)
 
 
 def _recommender(preset: Preset, shape: Shape) -> None:
@@ -183,35 +194,51 @@ def _recommender(preset: Preset, shape: Shape) -> None:
         loss={"function": "softmax", "regularizer": "l2", "regularization": 0.01},
         model={"dropout": 0.2},
     )
-    candidates = _candidates(preset, shape, uniform=1000)
+    _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, most=60)
+
+
+def _foretell(preset: Preset, shape: Shape, products: float, most: int) -> None:
+    """Choose candidates, epochs and evaluations for a graph whose own edges are trained.
+
+    `products` are the multiplications for an edge and a candidate.
+    """
+    candidates = _candidates(preset, shape, int(BUDGET / max(1.0, ENOUGH * products * shape.edges)))
     preset.add("many edges share their candidates", training={"batch_size": 500})
-    _epochs(preset, shape.edges, candidates, 64, most=60)
-    _evaluation(preset, shape, 64)
+    _epochs(preset, products * shape.edges * candidates, most)
+    _evaluation(preset, shape)
 
 
-def _candidates(preset: Preset, shape: Shape, uniform: int) -> int:
+def _candidates(preset: Preset, shape: Shape, affordable: int) -> int:
     """Choose all entities where that is affordable, else many shared ones; return how many there are."""
-    if shape.most <= ALL_ENTITIES:
+    if shape.most <= min(ALL_ENTITIES, max(1000, 2 * affordable)):
         preset.add(f"{shape.most:,} entities: all of them can be compared", negatives={"all": True})
         return shape.most
+    uniform = max(1000, affordable // 100 * 100)
+    if shape.most <= UNIFORM_ALONE:
+        preset.add(
+            f"{shape.most:,} entities are too many to compare with all; every one has the same chance, for "
+            "candidates from other edges would make those seem unlikely that stand in many",
+            negatives={"uniform": uniform, "in_batch": False},
+        )
+        return uniform
     preset.add(
-        f"{shape.most:,} entities are too many to compare with all; half as often again those in many edges",
-        negatives={"uniform": uniform, "frequency": 0.5},
+        f"{shape.most:,} entities are so many that hardly one drawn is hard to tell from the right one: the "
+        "edges' own are",
+        negatives={"uniform": uniform, "in_batch": True},
     )
     return uniform + 500
 
 
-def _epochs(preset: Preset, edges: int, candidates: int, dimension: int, most: int) -> None:
-    """Choose as many epochs as the budget allows: both sides, three products each, of this many numbers."""
-    cost = 6.0 * edges * candidates * dimension
+def _epochs(preset: Preset, cost: float, most: int) -> None:
+    """Choose as many epochs of so many multiplications as the budget allows."""
     epochs = max(3, min(most, int(BUDGET / max(1.0, cost))))
     preset.add(
-        f"{cost:.1e} multiplications each; {BUDGET:.0e} are half an hour of two cores, {most} epochs enough",
+        f"{cost:.1e} multiplications each; {BUDGET:.0e} are twenty minutes of two cores, and {most} enough",
         training={"epochs": epochs, "learning_rate": 0.1},
     )
 
 
-def _evaluation(preset: Preset, shape: Shape, dimension: int) -> None:
+def _evaluation(preset: Preset, shape: Shape) -> None:
     """Watch the valid edges, if there are any, and stop when they get no better."""
     if not shape.valid:
         preset.add("there are no valid edges: the loss says when rates should fall", training={"decay": 0.5})

@@ -15,9 +15,10 @@ from daskgraph.config import Config
 from daskgraph.errors import ConfigValueError
 from daskgraph.events import Event, Notice
 from daskgraph.planning import expected_pairs
-from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, Shape, choose
+from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, choose
 
 FB15K_237 = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
+CODEX_S = Shape({"entity": 2_034}, 42, 32_888, 1_827, False)
 WN18RR = Shape({"entity": 40_943}, 11, 86_835, 3_034, False)
 BLOGCATALOG = Shape({"entity": 10_312}, 1, 333_983, 0, False)
 GOWALLA = Shape({"user": 29_858, "place": 40_981}, 1, 810_128, 0, True)
@@ -41,7 +42,13 @@ def test_choose__is_a_good_config_of_any_shape(name: str, shape: Shape) -> None:
     told = " ".join(reason.keys for reason in preset.reasons)
     for section, keys in preset.settings.items():
         assert all(f"{section}.{key} = " in told for key in keys)
-    assert config.negatives.all == (name != "network" and shape.most <= ALL_ENTITIES)
+    negatives = config.negatives
+    assert not (negatives.all and shape.most > ALL_ENTITIES)
+    if not (negatives.all or config.walks.per_node):
+        # Scores then rank by how probable an answer is, not by how surprising.
+        assert negatives.uniform >= 1000
+        assert negatives.frequency == 0
+        assert negatives.in_batch == (shape.most > UNIFORM_ALONE)
     assert bool(config.evaluation.patience) == bool(shape.valid)
     assert config.training.epochs >= 3
     # What an import depends on is the same for all.
@@ -53,10 +60,10 @@ def test_choose__is_a_good_config_of_any_shape(name: str, shape: Shape) -> None:
 def test_choose__keeps_to_its_budget(name: str, shape: Shape) -> None:
     config = Config.from_dict(choose(name, shape).settings)
     candidates = shape.most if config.negatives.all else config.negatives.uniform + config.training.batch_size
-    pairs = shape.edges
+    pairs, sides = shape.edges, 1 if config.negatives.corrupt == "tail" else 2
     if config.walks.per_node:
         pairs = 200 * config.walks.per_node * sum(shape.entities.values())
-    assert 6 * pairs * candidates * config.model.dimension * config.training.epochs < 2 * BUDGET
+    assert 3 * sides * pairs * candidates * config.model.dimension * config.training.epochs < 1.5 * BUDGET
 
 
 def test_choose__by_shape() -> None:
@@ -64,9 +71,9 @@ def test_choose__by_shape() -> None:
         return Config.from_dict(choose(name, shape).settings)
 
     few, many = chosen("knowledge-graph", FB15K_237), chosen("knowledge-graph", FREEBASE)
-    assert few.negatives.all
+    assert few.negatives.uniform > many.negatives.uniform >= 1000
     assert few.evaluation.candidates == "all"
-    assert many.negatives.uniform >= 1000
+    assert chosen("knowledge-graph", CODEX_S).negatives.all
     assert many.evaluation.candidates == 1000
     assert chosen("knowledge-graph", WN18RR).loss.regularization > few.loss.regularization
     assert chosen("network", BLOGCATALOG).walks.per_node > 0

@@ -137,7 +137,7 @@ class NegativesConfig(Section):
     """Which candidates an edge is scored against."""
 
     in_batch: bool = True
-    """The entities of the batch's other edges."""
+    """The entities of the batch's other edges. Entities of many edges then rank lower: see the presets."""
     uniform: Count = 100
     """So many fresh entities a batch, on each side, all with the same chance unless `frequency` is given."""
     frequency: NonNegative = 0.0
