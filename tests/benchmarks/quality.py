@@ -4,14 +4,15 @@
 
 FOLDER holds a folder for each graph, with its edges in train, valid and test (knowledge graphs), edges and
 labels (BlogCatalog), or edges alone (crates-io, which is split 90/5/5 with the seed 0). Every seed gives a
-line of JSON: row, seed, figures, seconds of training, and keys that were changed. Not in CI: a row may take
-an hour.
+line of JSON: row, seed, figures, seconds of training (by the clock, of the processor, and how busy the
+machine was before and after), and keys that were changed. Not in CI: a row may take an hour.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
@@ -113,17 +114,22 @@ def repeat(
     source = row.source(data / row.graph, work)
     for seed in seeds:
         config = load([EXAMPLES / row.config], overrides=[*overrides, f"training.seed={seed}"])
-        started = time.perf_counter()
+        started, processed, busy = time.perf_counter(), time.process_time(), os.getloadavg()[0]
         with show() as callback:
             model = daskgraph.train(
                 source, work / f"{name}-{seed}.model.zarr", config=config, callback=callback
             )
+        trained = {
+            "train_seconds": model.summary["seconds"],
+            "wall_seconds": time.perf_counter() - started,
+            "processor_seconds": time.process_time() - processed,
+            "load": [busy, os.getloadavg()[0]],
+        }
         yield {
             "row": name,
             "seed": seed,
             **row.measure(model, data / row.graph),
-            "train_seconds": model.summary["seconds"],
-            "wall_seconds": time.perf_counter() - started,
+            **trained,
             "epochs": model.epochs,
             "best_epoch": model.summary.get("best_epoch"),
             "changed": list(overrides),
