@@ -35,6 +35,10 @@ SPREAD = 0.2
 """Leases take so much more or less than expected."""
 
 
+FEW = 8
+"""So many workers are simulated for a whole epoch."""
+
+
 class Case(NamedTuple):
     """A graph, and the machines it is trained on."""
 
@@ -149,7 +153,9 @@ def main() -> None:
     """Simulate cases."""
     parser = argparse.ArgumentParser()
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of: {'; '.join(CASES)}")
-    parser.add_argument("--leases", type=int, default=30, help="a worker's at most, where an epoch has more")
+    parser.add_argument(
+        "--leases", type=int, default=30, help=f"a worker's at most, where there are more than {FEW}"
+    )
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     one = recorded("kernels")["cases"]["c"]["rate"]
@@ -158,7 +164,7 @@ def main() -> None:
         case = CASES[name]
         rows: list[dict[str, Any]] = []
         for workers in case.workers:
-            row = simulate(case, workers, one * case.threads, given.leases if workers > 1 else 10**6)
+            row = simulate(case, workers, one * case.threads, given.leases if workers > FEW else 10**6)
             row["times"] = row["edges_per_second"] / (rows[0] if rows else row)["edges_per_second"]
             rows.append(row)
             sys.stdout.write(f"{name}: {row}\n")
