@@ -40,7 +40,8 @@ def train_anywhere(
     cluster = model.config.cluster
     if client is None and cluster.kind == "local" and cluster.workers == 1:
         return train_inline(store, graph, model, callback, evaluate)
-    from daskgraph.executors.cluster import Limits, train_on_cluster
+    from daskgraph.executors.cluster import train_on_cluster
+    from daskgraph.executors.members import Limits
 
     own = worker_config(model.config, available_threads(0)) if client is None else model.config
     if client is None:

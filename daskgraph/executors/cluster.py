@@ -8,15 +8,14 @@ from __future__ import annotations
 import time
 import traceback
 import uuid
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from queue import Empty, Queue
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from daskgraph.errors import LeaseFailedError, NoProgressError
 from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
 from daskgraph.executors.connection import Connection, Future, returned
 from daskgraph.executors.interrupts import uninterrupted
+from daskgraph.executors.members import Known, Limits
 from daskgraph.executors.recording import Evaluate, Recorder, Spending, stored_progress
 from daskgraph.executors.session import Training, stage_lease, train_lease
 from daskgraph.executors.spreading import ClusterSpread
@@ -50,78 +49,6 @@ LOOK = 0.25
 
 GRACE = 60.0
 """Seconds that a worker has to end its slice, or to stage, after Ctrl-C."""
-
-
-@dataclass
-class _Known:
-    """A worker of the cluster."""
-
-    name: str
-    """Under which it stages; never used again."""
-
-    called: str = ""
-    """What the cluster calls it."""
-
-    leaving: bool = False
-    """Whether it has been told to hand back its lease."""
-
-    idle: float = 0.0
-    """Seconds that it has been without work."""
-
-    future: Future = None
-    train: Train | None = None
-    """What it is training; None while it stages."""
-
-    began: float = 0.0
-    """When it was told to stage."""
-
-    committed: bool = False
-    """Whether its last staging was committed, and it has not been told."""
-
-    spent: Spending = field(default_factory=Spending)
-    threads: int = 1
-
-    since: float = field(default_factory=time.perf_counter)
-    """From when on it has nothing to do, if it has not."""
-
-    waited: float = 0.0
-    """Seconds without anything to do, before."""
-
-    committing: float = 0.0
-    """Seconds in which it staged, and that was committed."""
-
-
-class Crew(Protocol):
-    """Whoever brings workers to a training, and has to send some of them away again."""
-
-    def report(self) -> None:
-        """Tell what has happened; raise where there is no use in going on."""
-
-    def leaving(self, idle: Mapping[str, float], epoch: int) -> Collection[str]:
-        """Return the names of workers that are to hand back their leases; told for how long each is idle."""
-
-    def dismiss(self, worker: str) -> None:
-        """Send a worker away that has handed back its lease."""
-
-    def expects(self) -> bool:
-        """Tell whether workers are still to come."""
-
-
-@dataclass
-class Limits:
-    """How a cluster is used."""
-
-    buffer: int
-    """Partitions that a worker can hold."""
-
-    patience: float
-    """Seconds without any progress after which the training is given up."""
-
-    config: dict[str, Any]
-    """The config that workers train by."""
-
-    crew: Crew | None = None
-    """Who brings the workers, where they do not come by themselves; it judges those that go, too."""
 
 
 def train_on_cluster(
@@ -214,9 +141,9 @@ class _Run:
         self.connection = Connection(client, described)
         threads = int(limits.config["training"]["threads"])
         self.spread = ClusterSpread(client, limits.patience, threads, self._expects)
-        self.workers: dict[str, _Known] = {}
+        self.workers: dict[str, Known] = {}
         self.dismissed: set[str] = set()
-        self.left: list[_Known] = []
+        self.left: list[Known] = []
         self.done: Queue[tuple[str, Future]] = Queue()
         self.looked = self.moved = time.perf_counter()
         self.finished = self.stopping = False
@@ -259,7 +186,7 @@ class _Run:
             self._lose(address)
         self._ask_crew(now)
         for address in sorted(there.keys() - self.workers.keys() - self.dismissed):
-            self.workers[address] = _Known(f"worker-{uuid.uuid4().hex[:8]}", called=there[address])
+            self.workers[address] = Known(f"worker-{uuid.uuid4().hex[:8]}", called=there[address])
             self.callback(Notice(f"worker {address} trains"))
             self._tell(Joined(address))
 
@@ -380,7 +307,7 @@ class _Run:
             self.callback(EdgesTrained(train.lease.epoch + 1, result.work.edges, result.work.loss))
             self._follow(todo)
 
-    def _fail(self, address: str, known: _Known, future: Future) -> None:
+    def _fail(self, address: str, known: Known, future: Future) -> None:
         lease, failure = self.schedule.holders().get(address), future.exception()
         self.store.remove_staging(known.name)
         known.name, known.committed = f"worker-{uuid.uuid4().hex[:8]}", False
