@@ -112,7 +112,7 @@ class Preset:
 def choose(name: str, shape: Shape = ANY) -> Preset:
     """Return the settings of a preset for a graph of this shape, and the reasons.
 
-    What `[model]` holds is the same for all shapes: before an import, which depends on it, there is none.
+    `model.dimension` is the same for all shapes: before an import, which depends on it, there is none.
 
     >>> shape = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
     >>> choose("knowledge-graph", shape).settings["negatives"]
@@ -148,27 +148,12 @@ def _penalty(density: float) -> float:
 
 
 def _network(preset: Preset, shape: Shape) -> None:
-    preset.add(
-        "nearness alone, as in DeepWalk",
-        model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
-        loss={"function": "softmax"},
-    )
     nodes = sum(shape.entities.values())
     plain = len(shape.entities) == 1 and shape.relations == 1
     # A walk of 40 nodes makes about 200 pairs with a window of 10.
     per_node = min(20, WALKED // (200 * max(1, nodes)))
     if plain and per_node and not shape.valid:
-        preset.add(
-            f"{nodes:,} nodes are few enough for walks, which tell more of roles than edges do",
-            walks={"per_node": per_node, "length": 40, "window": 10},
-        )
-        preset.add(
-            "who is near against others, of whom those who are everywhere count more",
-            negatives={"uniform": 200, "frequency": 0.75},
-            training={"batch_size": 200},
-        )
-        _epochs(preset, 6.0 * 200 * per_node * nodes * 400 * 128, most=max(3, 80 // per_node))
-        _evaluation(preset, shape)
+        _walk(preset, nodes, per_node)
         return
     why = (
         "there are valid edges to foretell"
@@ -178,7 +163,31 @@ def _network(preset: Preset, shape: Shape) -> None:
         else "walks are for one type and one relation"
     )
     preset.add(f"{why}: edges are trained", walks={"per_node": 0})
+    preset.add(
+        "edges may have a direction, and with a product alone every node would be its own best neighbour",
+        model={"dimension": 128, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
+        loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
+    )
     _foretell(preset, shape, 6.0 * 128, most=60)
+
+
+def _walk(preset: Preset, nodes: int, per_node: int) -> None:
+    preset.add(
+        "nearness alone, as in DeepWalk",
+        model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
+        loss={"function": "softmax"},
+    )
+    preset.add(
+        f"{nodes:,} nodes are few enough for walks, which tell more of roles than edges do",
+        walks={"per_node": per_node, "length": 40, "window": 10},
+    )
+    preset.add(
+        "who is near against others, of whom those who are everywhere count more",
+        negatives={"uniform": 200, "frequency": 0.75},
+        training={"batch_size": 200},
+    )
+    _epochs(preset, 6.0 * 200 * per_node * nodes * 400 * 128, most=max(3, 80 // per_node))
+    preset.add("the loss says when rates should fall", training={"decay": 0.5})
 
 
 def _recommender(preset: Preset, shape: Shape) -> None:
@@ -203,7 +212,8 @@ def _foretell(preset: Preset, shape: Shape, products: float, most: int) -> None:
     `products` are the multiplications for an edge and a candidate.
     """
     candidates = _candidates(preset, shape, int(BUDGET / max(1.0, ENOUGH * products * shape.edges)))
-    preset.add("many edges share their candidates", training={"batch_size": 500})
+    batch = max(50, min(500, shape.edges // 100))
+    preset.add("many edges share their candidates, but an epoch has steps", training={"batch_size": batch})
     _epochs(preset, products * shape.edges * candidates, most)
     _evaluation(preset, shape)
 
