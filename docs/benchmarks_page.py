@@ -49,7 +49,9 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
   each to warm up. Not timed on either side: starting, compiling, importing the graph, writing the model.
 - **Processor time** is that of all threads, or workers, in an epoch, writing the model included.
 - **Share of the machine**: operations in the matrix products that a batch can not do without, over what
-  products of 1024 × 1024 by SciPy's BLAS reach on as many threads, right after each pair.
+  products of 1024 × 1024 by SciPy's BLAS reach on as many threads, right after each pair. In a and d2 the
+  loss has a margin, most gradients are 0, and most products on the way back are left out: there the share is
+  what they would take.
 - **MRR** is of held-out edges, after the same epochs, by daskgraph's evaluator on both models: filtered,
   both sides, against all entities (in c against 100,000 drawn ones). b is FB15k; other graphs are drawn,
   with communities planted in them.
