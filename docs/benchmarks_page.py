@@ -108,11 +108,11 @@ SIMULATED = """## Many workers, simulated
 
 `python tests/benchmarks/simulated_scaling.py --leases 40 --record`
 
-The schedule that trains on clusters, under a clock that is not real. Not measured: kernels are taken to have
-the rate that case c had then ({rate:,.0f} edges/s) on every thread of a worker, leases to take up to 20 %
-more or less, partitions to move at 1.25 GB/s a worker and 5 GB/s for all, and commits to write all that a
-worker holds. P and buffer are what `daskgraph plan --workers` proposes. Figures are of a later epoch: of all of
-it with up to 8 workers, of its first {leases} leases a worker with more.
+The schedule that trains on clusters, under a clock that is not real. Not measured: kernels are taken to
+have the rate that case c had then ({rate:,.0f} edges/s) on every thread of a worker, leases to take up to
+20 % more or less, partitions to move at 1.25 GB/s a worker and 5 GB/s for all, and commits to write all
+that a worker holds. P and buffer are what `daskgraph plan --workers` proposes. Figures are of a later
+epoch: of all of it with up to 8 workers, of its first {leases} leases a worker with more.
 """
 
 STORAGE = """The largest graph shows where a common storage ends what workers can do. Where w workers hold
