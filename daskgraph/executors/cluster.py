@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from daskgraph.errors import LeaseFailedError, NoProgressError
 from daskgraph.events import Callback, EdgesTrained, Notice, TrainingFinished
-from daskgraph.executors.connection import Connection, Future, returned
+from daskgraph.executors.connection import LOOK, Connection, Future, returned
 from daskgraph.executors.interrupts import uninterrupted
 from daskgraph.executors.members import Known, Limits
 from daskgraph.executors.recording import Evaluate, Recorder, Spending, stored_progress
@@ -43,9 +43,6 @@ from daskgraph.store import GraphStore, ModelStore
 
 if TYPE_CHECKING:
     from distributed import Client
-
-LOOK = 0.25
-"""Seconds between two looks at which workers there are."""
 
 GRACE = 60.0
 """Seconds that a worker has to end its slice, or to stage, after Ctrl-C."""

@@ -29,6 +29,9 @@ LOOPBACK = "127.0.0.1"
 PATIENCE = 10.0
 """Seconds that a cluster has to say goodbye."""
 
+LOOK = 0.25
+"""Seconds between two looks at which workers there are."""
+
 REPLY = 2.0
 """Seconds after which a worker that should tell what it has done may be gone."""
 

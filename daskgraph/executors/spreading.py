@@ -10,14 +10,11 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from daskgraph.errors import NoWorkersError, PieceFailedError
-from daskgraph.executors.connection import Future, returned, workers_of
+from daskgraph.executors.connection import LOOK, Future, returned, workers_of
 from daskgraph.registration import Registered, adopt, registered
 
 if TYPE_CHECKING:
     from distributed import Client
-
-LOOK = 0.25
-"""Seconds between two looks at which workers there are."""
 
 ATTEMPTS = 3
 """So often a piece may fail."""

@@ -7,22 +7,28 @@ Drivers only: everything that walks over rows is called by address through `func
 import numpy as np
 from numba.core import types
 
+from .blocks import (
+    clear,
+    copy_rows,
+    drop_gradient,
+    gather_operated,
+    gather_prepared,
+    gather_rows,
+    part_of,
+    prepare_block,
+    prepare_gradient,
+)
 from .calls import (
     call_add_bias,
     call_add_bias_gradient,
-    call_drop,
-    call_gather,
     call_ignore_positives,
     call_loss,
     call_operator_backward,
     call_operator_forward,
     call_pairs,
     call_pairs_backward,
-    call_prepare,
-    call_prepare_backward,
     call_regularizer,
     call_restore_bias,
-    call_save_bias,
     call_scores,
     call_scores_backward,
     call_take_bias,
@@ -36,131 +42,6 @@ from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
 FORWARD_BACKWARD = types.UniTuple(types.float64, 2)(FUNCTIONS, SETTINGS, TABLES, WORKSPACE, SIZES)
 
 call_forward_backward = caller(FORWARD_BACKWARD)
-
-# Rows that are gathered, operated and prepared before the next ones: they stay in the first cache meanwhile.
-_TOGETHER = 32
-
-
-@inner_kernel
-def _part(block, first, last):
-    """The rows [first, last) of a block."""
-    return Block(
-        block.rows[first:last], block.norms[first:last], block.bias[first:last], block.gradient[first:last]
-    )
-
-
-@inner_kernel
-def _gather(functions, settings, tables, work, sizes, first, last, out):
-    """out[first:last] (·, d) = rows of the uses [first, last) of one side, some coordinates dropped out."""
-    if first < sizes.batch + sizes.head_extra:
-        call_gather(
-            functions.gather_heads,
-            (
-                tables.head,
-                tables.head_features,
-                work.ids,
-                first,
-                last,
-                tables.head_global,
-                settings.max_norm,
-                out,
-            ),
-        )
-    else:
-        call_gather(
-            functions.gather_tails,
-            (
-                tables.tail,
-                tables.tail_features,
-                work.ids,
-                first,
-                last,
-                tables.tail_global,
-                settings.max_norm,
-                out,
-            ),
-        )
-    if settings.dropout > 0:
-        call_drop(functions.drop, (work.counters, settings.dropout, first, last, out))
-
-
-@inner_kernel
-def _gather_prepared(functions, settings, tables, work, sizes, first, last):
-    """The block of the uses [first, last) of one side, whose rows are wanted as compared only."""
-    whole = Block(work.prepared, work.norms, work.bias, work.gradient)
-    for start in range(first, last, _TOGETHER):
-        block = _part(whole, start, min(start + _TOGETHER, last))
-        _gather(functions, settings, tables, work, sizes, start, min(start + _TOGETHER, last), work.prepared)
-        _prepare(functions, settings, block)
-    return _part(whole, first, last)
-
-
-@inner_kernel
-def _gather_operated(functions, settings, tables, work, sizes, first, last):
-    """The block of the uses [first, last), all tails, after the operator."""
-    operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
-    # A matrix takes many rows at a time better than few.
-    together = last - first if tables.tail_parameters.shape[1] > 2 * work.rows.shape[1] else _TOGETHER
-    for start in range(first, last, together):
-        stop = min(start + together, last)
-        block = _part(operated, start - first, stop - first)
-        _gather(functions, settings, tables, work, sizes, start, stop, work.rows)
-        call_operator_forward(
-            functions.operator_forward,
-            (
-                tables.tail_parameters,
-                work.relations[start - first : stop - first],
-                work.rows[start:stop],
-                block.rows,
-            ),
-        )
-        _prepare(functions, settings, block)
-    return _part(operated, 0, last - first)
-
-
-@inner_kernel
-def _drop_gradient(functions, settings, work, sizes):
-    """Carry the gradients of the rows of all uses back through dropout."""
-    if settings.dropout > 0:
-        uses = 2 * sizes.batch + sizes.head_extra + sizes.tail_extra
-        call_drop(functions.drop, (work.counters, settings.dropout, 0, uses, work.gradient))
-
-
-@inner_kernel
-def _prepare(functions, settings, block):
-    """Make the rows of a block ready for comparison; its gradient zero."""
-    if settings.bias:
-        call_take_bias(functions.take_bias, (block.rows, block.bias))
-    call_prepare(functions.prepare, (block.rows, block.norms))
-    _clear(block.gradient)
-
-
-@inner_kernel
-def _copy(rows, out):
-    """Out (n, d) = rows (n, d)."""
-    for i in range(rows.shape[0]):
-        for j in range(rows.shape[1]):
-            out[i, j] = rows[i, j]
-
-
-@inner_kernel
-def _clear(matrix):
-    """Set matrix (n, d) to zero."""
-    for i in range(matrix.shape[0]):
-        for j in range(matrix.shape[1]):
-            matrix[i, j] = 0
-
-
-@inner_kernel
-def _prepare_backward(functions, settings, block, saved):
-    """Carry a gradient back through `_prepare`, in place; that of the bias stands in coordinate 0 and
-    stays.
-    """
-    if settings.bias:
-        call_save_bias(functions.save_bias, (block.gradient, saved))
-    call_prepare_backward(functions.prepare_backward, (block.rows, block.norms, block.gradient))
-    if settings.bias:
-        call_restore_bias(functions.restore_bias, (block.gradient, saved))
 
 
 @inner_kernel
@@ -300,11 +181,11 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     """
     size = len(tail_queries.rows)
     first = 0 if settings.in_batch else size
-    tail_candidates = _part(tails, first, len(tails.rows) if settings.corrupt_tail else first)
-    head_candidates = _part(heads, first, len(heads.rows) if settings.corrupt_head else first)
+    tail_candidates = part_of(tails, first, len(tails.rows) if settings.corrupt_tail else first)
+    head_candidates = part_of(heads, first, len(heads.rows) if settings.corrupt_head else first)
     columns = size if shared and settings.in_batch and settings.corrupt_head and settings.corrupt_tail else 0
-    own_heads = _part(head_candidates, columns, len(head_candidates.rows))
-    positive_tails, positive_heads = _part(tails, 0, size), _part(heads, 0, size)
+    own_heads = part_of(head_candidates, columns, len(head_candidates.rows))
+    positive_tails, positive_heads = part_of(tails, 0, size), part_of(heads, 0, size)
 
     tail_scores = as_matrix(work.tail_scores, size, len(tail_candidates.rows))
     head_scores = as_matrix(work.head_scores, size, len(head_candidates.rows))
@@ -338,12 +219,12 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
 def standard(functions, settings, tables, work, sizes):
     """One relation a batch, its operator on the tail side: h against op(t). Equations 50 to 53."""
     start, count = sizes.batch + sizes.head_extra, sizes.batch + sizes.tail_extra
-    heads = _gather_prepared(functions, settings, tables, work, sizes, 0, start)
+    heads = gather_prepared(functions, settings, tables, work, sizes, 0, start)
     if settings.identity:
-        tails = _gather_prepared(functions, settings, tables, work, sizes, start, start + count)
+        tails = gather_prepared(functions, settings, tables, work, sizes, start, start + count)
     else:
-        tails = _gather_operated(functions, settings, tables, work, sizes, start, start + count)
-    own_heads, own_tails = _part(heads, 0, sizes.batch), _part(tails, 0, sizes.batch)
+        tails = gather_operated(functions, settings, tables, work, sizes, start, start + count)
+    own_heads, own_tails = part_of(heads, 0, sizes.batch), part_of(tails, 0, sizes.batch)
     loss = _both_sides(functions, settings, tables, work, own_heads, own_tails, heads, tails, True)
     penalty = 0.0
     if settings.regularization > 0:
@@ -352,11 +233,11 @@ def standard(functions, settings, tables, work, sizes):
         penalty += _regularize_parameters(
             functions, settings, work, tables.tail_parameters, work.tail_parameter_gradient, 1
         )
-    _prepare_backward(functions, settings, heads, work.saved)
-    _prepare_backward(functions, settings, tails, work.saved)
+    prepare_gradient(functions, settings, heads, work.saved)
+    prepare_gradient(functions, settings, tails, work.saved)
     if not settings.identity:
         d_tails = work.gradient[start : start + count]
-        _clear(d_tails)
+        clear(d_tails)
         call_operator_backward(
             functions.operator_backward,
             (
@@ -369,7 +250,7 @@ def standard(functions, settings, tables, work, sizes):
                 work.tail_parameter_gradient,
             ),
         )
-    _drop_gradient(functions, settings, work, sizes)
+    drop_gradient(functions, settings, work, sizes)
     return loss, penalty
 
 
@@ -380,12 +261,12 @@ def reciprocal(functions, settings, tables, work, sizes):
     """
     size, start = sizes.batch, sizes.batch + sizes.head_extra
     whole = Block(work.prepared, work.norms, work.bias, work.gradient)
-    heads, tails = _part(whole, 0, start), _part(whole, start, start + size + sizes.tail_extra)
+    heads, tails = part_of(whole, 0, start), part_of(whole, start, start + size + sizes.tail_extra)
     raw_heads, raw_tails = work.rows[:size], work.rows[start : start + size]
-    _gather(functions, settings, tables, work, sizes, 0, size, work.rows)
-    _gather(functions, settings, tables, work, sizes, start, start + size, work.rows)
+    gather_rows(functions, settings, tables, work, sizes, 0, size, work.rows)
+    gather_rows(functions, settings, tables, work, sizes, start, start + size, work.rows)
     operated = Block(work.operated, work.operated_norms, work.operated_bias, work.operated_gradient)
-    tail_queries, head_queries = _part(operated, 0, size), _part(operated, size, 2 * size)
+    tail_queries, head_queries = part_of(operated, 0, size), part_of(operated, size, 2 * size)
     relations, slots = work.relations[:size], work.slots[:size]
     call_operator_forward(
         functions.operator_forward, (tables.head_parameters, relations, raw_heads, tail_queries.rows)
@@ -393,32 +274,32 @@ def reciprocal(functions, settings, tables, work, sizes):
     call_operator_forward(
         functions.operator_forward, (tables.tail_parameters, relations, raw_tails, head_queries.rows)
     )
-    _prepare(functions, settings, tail_queries)
-    _prepare(functions, settings, head_queries)
+    prepare_block(functions, settings, tail_queries)
+    prepare_block(functions, settings, head_queries)
     if settings.separate:
-        _copy(raw_heads, heads.rows[:size])
-        _copy(raw_tails, tails.rows[:size])
-    _prepare(functions, settings, _part(heads, 0, size))
-    _prepare(functions, settings, _part(tails, 0, size))
-    _gather_prepared(functions, settings, tables, work, sizes, size, start)
-    _gather_prepared(functions, settings, tables, work, sizes, start + size, start + len(tails.rows))
+        copy_rows(raw_heads, heads.rows[:size])
+        copy_rows(raw_tails, tails.rows[:size])
+    prepare_block(functions, settings, part_of(heads, 0, size))
+    prepare_block(functions, settings, part_of(tails, 0, size))
+    gather_prepared(functions, settings, tables, work, sizes, size, start)
+    gather_prepared(functions, settings, tables, work, sizes, start + size, start + len(tails.rows))
     loss = _both_sides(functions, settings, tables, work, tail_queries, head_queries, heads, tails, False)
     penalty = 0.0
     if settings.regularization > 0:
         penalty += _regularize_rows(functions, settings, work, tail_queries)
         penalty += _regularize_rows(functions, settings, work, head_queries)
-        penalty += _regularize_rows(functions, settings, work, _part(heads, 0, size))
-        penalty += _regularize_rows(functions, settings, work, _part(tails, 0, size))
+        penalty += _regularize_rows(functions, settings, work, part_of(heads, 0, size))
+        penalty += _regularize_rows(functions, settings, work, part_of(tails, 0, size))
         penalty += _regularize_parameters(
             functions, settings, work, tables.head_parameters, work.head_parameter_gradient, size
         )
         penalty += _regularize_parameters(
             functions, settings, work, tables.tail_parameters, work.tail_parameter_gradient, size
         )
-    _prepare_backward(functions, settings, tail_queries, work.saved)
-    _prepare_backward(functions, settings, head_queries, work.saved)
-    _prepare_backward(functions, settings, heads, work.saved)
-    _prepare_backward(functions, settings, tails, work.saved)
+    prepare_gradient(functions, settings, tail_queries, work.saved)
+    prepare_gradient(functions, settings, head_queries, work.saved)
+    prepare_gradient(functions, settings, heads, work.saved)
+    prepare_gradient(functions, settings, tails, work.saved)
     call_operator_backward(
         functions.operator_backward,
         (
@@ -443,5 +324,5 @@ def reciprocal(functions, settings, tables, work, sizes):
             work.tail_parameter_gradient,
         ),
     )
-    _drop_gradient(functions, settings, work, sizes)
+    drop_gradient(functions, settings, work, sizes)
     return loss, penalty
