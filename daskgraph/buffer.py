@@ -1,7 +1,7 @@
 """The partitions of the running lease in memory; behind it, the next are read and changed ones written.
 
-Every partition is in a slot. There is one slot more than a lease has partitions: what leaves is written
-from it, what comes is read into it, by one thread, one after the other.
+Every partition is in a slot. There are half as many slots more as a lease has partitions: what leaves is
+written from them, what comes is read into them, by one thread, one after the other.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,13 +14,12 @@ import numpy.typing as npt
 
 from daskgraph.graph import Features
 from daskgraph.model import Model
+from daskgraph.planning.memory import slots
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
-
-_SPARE = 1
 
 
 @dataclass
@@ -75,7 +74,7 @@ class TypeTable:
 
 
 class Buffer:
-    """Tables of every entity type, with room for the partitions of one lease and one more.
+    """Tables of every entity type, with room for the partitions of one lease and half of the next.
 
     Parameters
     ----------
@@ -106,12 +105,12 @@ class Buffer:
         self.reads = 0
         self.tables: dict[str, TypeTable] = {}
         partitions = model.schema.partitions
-        self._capacity = capacity
-        self._slots = slots = partitions if capacity >= partitions else capacity + _SPARE
-        self._free = list(reversed(range(slots)))
+        self._slots = slots(partitions, capacity)
+        self._free = list(reversed(range(self._slots)))
         for kind in model.schema.entity_types:
             bounds, features = graph.partition_bounds(kind.name), graph.features(kind.name)
-            rows = kind.count if slots >= len(bounds) - 1 else slots * int(np.diff(bounds).max())
+            whole = self._slots >= len(bounds) - 1
+            rows = kind.count if whole else self._slots * int(np.diff(bounds).max())
             rows = 0 if features is not None else rows
             self.tables[kind.name] = TypeTable(
                 bounds,
@@ -231,7 +230,7 @@ class Buffer:
             self._free.append(slot)
 
     def _read_soon(self, partition: int) -> None:
-        self.reads += len(self._held) + len(self._ahead) + len(self._writes) >= self._capacity
+        self.reads += bool(self._held or self._writes)
         self._ahead[partition] = self._disk.submit(self._read, partition)
 
     def _slot(self, partition: int) -> int:

@@ -73,6 +73,11 @@ class Edges(NamedTuple):
     tail: Ids
     weight: Floats | None = None
 
+    def part(self, start: int, stop: int) -> Edges:
+        """Return edges start to stop."""
+        weight = None if self.weight is None else self.weight[start:stop]
+        return Edges(self.head[start:stop], self.relation[start:stop], self.tail[start:stop], weight)
+
 
 class Features(NamedTuple):
     """Which features the entities of a type have: those of row i are ids[offsets[i]:offsets[i + 1]]."""

@@ -19,6 +19,16 @@ SLICE_BYTES = 32 << 20
 SLICE_PRODUCTS = 1 << 36
 """Multiplications of a slice: some seconds of one core, so that there is often a time to commit."""
 
+PRODUCTS_PER_SECOND, EDGE_SECONDS = 25e9, 2e-6
+"""What a thread reaches in kernels, and the least that an edge takes. Rough, for sweeps must not depend on
+chance."""
+
+MOVED_BYTES_PER_SECOND, LEASE_SECONDS, SMALL_SECONDS = 8e8, 6e-3, 1.0
+"""Partitions read and written at a time, by a disk; what changing leases takes; what nobody minds."""
+
+MOST_SWEEPS = 16
+"""More come no closer to edges in random order."""
+
 READING_COPIES, SORTING_BYTES = 4, 8
 """What an edge takes while its slice is made: copies that are read, joined and cut, and a fourth of what they
 are cut by; and, where relations are sorted, some bytes more."""
@@ -32,14 +42,55 @@ def edge_bytes(weighted: bool) -> int:
 def slice_edges(model: Model) -> int:
     """Return how many edges a slice has: few where an edge takes long, but many batches of each relation."""
     config = model.config
+    wished = SLICE_PRODUCTS // _edge_products(model)
+    keys = len(model.groups) if config.model.reciprocal else len(model.relations)
+    fitting = SLICE_BYTES // edge_bytes(model.schema.weighted)
+    return max(1, min(fitting, max(wished, 16 * config.training.batch_size * keys)))
+
+
+def keeps_edges(edges: int, schema: GraphSchema) -> bool:
+    """Tell whether the edges of all partitions are kept in memory: they are few, and read many times."""
+    return schema.partitions > 1 and edges * edge_bytes(schema.weighted) <= SLICE_BYTES
+
+
+def _edge_products(model: Model) -> int:
+    """Return about how many multiplications the scores of an edge take, both sides."""
+    config = model.config
     widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
     most = max((kind.count for kind in model.schema.entity_types), default=1)
     every = config.negatives.all or any(relation.all_candidates for relation in model.relations)
     candidates = most if every else config.negatives.uniform + config.training.batch_size
-    wished = SLICE_PRODUCTS // (2 * widest * candidates)
-    keys = len(model.groups) if config.model.reciprocal else len(model.relations)
-    fitting = SLICE_BYTES // edge_bytes(model.schema.weighted)
-    return max(1, min(fitting, max(wished, 16 * config.training.batch_size * keys)))
+    return 2 * widest * candidates
+
+
+def choose_sweeps(model: Model, edges: int, threads: int, buffer: int, partitions: int) -> int:
+    """Return how often all partitions meet in an epoch: `training.sweeps`, or as often as it costs little.
+
+    More sweeps come closer to edges in random order, and move partitions as many times more. That may take a
+    fifth of the time of the kernels, by rough rates, or a second.
+
+    Parameters
+    ----------
+    model
+        What is trained.
+    edges
+        Edges of the train split.
+    threads
+        How many threads train, of all workers.
+    buffer, partitions
+        Partitions that a worker holds, and all there are.
+    """
+    training = model.config.training
+    if training.sweeps or training.order != "comet" or buffer >= partitions:
+        return max(1, training.sweeps)
+    groups = -(-partitions // max(1, buffer // 2))
+    leases = groups * groups / 2
+    computing = edges * max(EDGE_SECONDS, 3 * _edge_products(model) / PRODUCTS_PER_SECOND) / threads
+    table_bytes = sum(k.count * row_bytes(model, k.name) for k in model.schema.entity_types if k.partitioned)
+    moving = groups * table_bytes / MOVED_BYTES_PER_SECOND + leases * LEASE_SECONDS
+    affordable = max(computing / 5, SMALL_SECONDS) / moving
+    filled = edges / (leases * training.batch_size)
+    return max(1, min(MOST_SWEEPS, int(affordable), int(filled)))
 
 
 def block_edges(model: Model, chunk: int) -> int:
@@ -113,6 +164,7 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
         slice_edges=-(-slice_edges(model) // block) * block,
         parameter_bytes=_parameter_bytes(model),
         workspace_bytes=workspace_bytes,
+        kept_bytes=edges * edge_bytes(model.schema.weighted) * keeps_edges(edges, model.schema),
         batch_size=model.config.training.batch_size,
         # The best epoch is kept where training may end early.
         copies=model.config.training.keep + (model.config.evaluation.patience > 0),

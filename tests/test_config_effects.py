@@ -127,6 +127,12 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
         "beta",
         lambda a, b: a.summary["swaps"] > b.summary["swaps"],
     ),
+    "training.sweeps": (
+        {"graph": {"partitions": 8}, "training": {"buffer": 3, "epochs": 2}},
+        1,
+        2,
+        lambda a, b: a.summary["swaps"] < b.summary["swaps"],
+    ),
     "training.seed": ({}, 0, 1, changes_vectors),
     "training.keep": ({}, 0, 1, lambda a, b: [list(m.info()["snapshots"]) for m in (a, b)] == [[], ["2"]]),
     "evaluation.at_end": (

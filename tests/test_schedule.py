@@ -1,6 +1,6 @@
 """The schedule: every bucket once an epoch, never more than the buffer holds, nothing lost at a commit."""
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import floor
 
 import numpy as np
@@ -30,6 +30,7 @@ from daskgraph.schedule import (
     Work,
     count_reads,
 )
+from daskgraph.schedule.comet import group_size, walk
 from daskgraph.schedule.machine import commit_due
 from daskgraph.schedule.orders import held_sets
 
@@ -116,26 +117,83 @@ def test_beta__reads_as_its_formula_says(partitions: int, buffer: int) -> None:
         return
     rest, step = partitions - buffer, buffer - 1
     x = floor(rest / step)
-    reads = count_reads(held_sets("beta", partitions, buffer, (), np.random.default_rng(0)))
+    reads = count_reads(held_sets("beta", range(partitions), buffer, np.random.default_rng(0)))
     assert reads == rest + (x + 1) * (rest - x * step / 2)
 
 
 @pytest.mark.parametrize("order", sorted(ORDERS.keys() - {"beta"}))
 def test_beta__reads_less_than_any_other_order(order: str) -> None:
     random = np.random.default_rng(0)
-    beta, other = (count_reads(held_sets(name, 32, 4, (), random)) for name in ("beta", order))
+    beta, other = (count_reads(held_sets(name, range(32), 4, random)) for name in ("beta", order))
     assert beta < other
 
 
 @pytest.mark.parametrize("order", ["affinity", "chained", "beta"])
 def test_orders__neighbours_share_partitions(order: str) -> None:
-    sets = list(held_sets(order, 12, 4, (), np.random.default_rng(0)))
+    random = np.random.default_rng(0)
+    sets = list(held_sets(order, random.permutation(12).tolist(), 4, random))
     assert sum(len(set(a) & set(b)) >= 3 for a, b in pairwise(sets)) >= len(sets) - 3
+
+
+@given(st.integers(1, 40), st.integers(0, 9))
+def test_walk__every_pair_once_and_few_jumps(nodes: int, seed: int) -> None:
+    steps = walk(nodes, np.random.default_rng(seed))
+    assert sorted(tuple(sorted(step)) for step in steps) == list(combinations(range(nodes), 2))
+    assert steps[:1] == ([(0, 1)] if nodes > 1 else [])
+    jumps = sum(not {*a} & {*b} for a, b in pairwise(steps))
+    assert jumps <= (0 if nodes % 2 else nodes // 2 - 1)
+
+
+@given(st.integers(5, 40), st.integers(2, 9), st.integers(0, 3))
+def test_comet__each_half_stays_for_two_leases(partitions: int, buffer: int, seed: int) -> None:
+    sets = list(held_sets("comet", range(partitions), buffer, np.random.default_rng(seed)))
+    size = group_size(buffer)
+    for before, after in pairwise(sets):
+        assert len({*after} - {*before}) <= 2 * size
+    alike = [len({*a} & {*b} & {*c}) for a, b, c in zip(sets, sets[1:], sets[2:], strict=False)]
+    assert sum(alike) <= size * len(sets) / 2
+
+
+def test_comet__what_is_within_a_group_is_spread_over_its_leases() -> None:
+    play = Play(schedule(beginning(32), buffer=8, order="comet")).run()
+    sizes = np.array([len(lease.stretches) for lease in play.leases])
+    # Two groups of four, of eight: 32 buckets between them, and a seventh of 16 of each.
+    assert sizes.min() >= 32
+    assert sizes.max() <= 32 + 16
+    assert sizes.sum() == 32**2
+
+
+def test_sweeps__each_trains_every_bucket_but_the_first_epoch_has_one() -> None:
+    played = Schedule(beginning(8), 3, buffer=4, order="comet", sweeps=3, checkpoint=60.0, seed=0)
+    play = Play(played).run()
+    for epoch, sweeps in enumerate((1, 3, 3)):
+        for sweep in range(sweeps):
+            leases = [lease for lease in play.leases if (lease.epoch, lease.sweep) == (epoch, sweep)]
+            assert sorted(buckets(leases)) == every_bucket(8)
+            assert {lease.sweeps for lease in leases} == {sweeps}
+    assert [ended.edges for ended in play.ended] == [BLOCKS * 64, 3 * BLOCKS * 64, 3 * BLOCKS * 64]
+
+
+@given(st.integers(0, 80), st.integers(1, 4))
+def test_sweeps__from_any_commit_the_rest_of_the_epoch_is_trained(steps: int, later: int) -> None:
+    first = Schedule(beginning(6), 3, buffer=2, order="comet", sweeps=3, checkpoint=2.0, seed=0)
+    play = Play(first).run(steps)
+    stored = play.commits[-1].to_dict() if play.commits else {}
+    progress = Progress.from_dict(stored, 6)
+    rest = Play(Schedule(progress, 3, buffer=2, order="comet", sweeps=later, checkpoint=60.0, seed=0)).run()
+    if progress.epoch == 3:
+        return
+    # What is begun keeps its sweeps.
+    sweeps = progress.sweeps if not progress.between_epochs else later if progress.epoch else 1
+    leases = [lease for lease in rest.leases if lease.epoch == progress.epoch]
+    assert {lease.sweeps for lease in leases} == {sweeps}
+    left = int((~progress.buckets).sum()) + 36 * (sweeps - progress.sweep - 1)
+    assert len(buckets(leases)) == left
 
 
 def test_outside_in__begins_where_inside_out_ends() -> None:
     random = np.random.default_rng(0)
-    outer, inner = (list(held_sets(order, 10, 2, (), random)) for order in ("outside_in", "inside_out"))
+    outer, inner = (list(held_sets(order, range(10), 2, random)) for order in ("outside_in", "inside_out"))
     first = set(outer[0]) & set(outer[1]) & set(outer[2])
     last = set(inner[-1]) & set(inner[-2]) & set(inner[-3])
     assert len(first) == len(last) == 1

@@ -1,6 +1,7 @@
 """Sizes are those of what a training really makes: workspaces, slices, parameters, vectors."""
 
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,15 @@ from daskgraph.graph import EntityType, GraphSchema, RelationType
 from daskgraph.model import Model
 from daskgraph.planning import Choice, memory_of
 from daskgraph.schedule import Lease, Stretch
-from daskgraph.sizes import block_edges, choose_held, memory_limit, sizes_of, worker_config
+from daskgraph.sizes import (
+    block_edges,
+    choose_held,
+    choose_sweeps,
+    keeps_edges,
+    memory_limit,
+    sizes_of,
+    worker_config,
+)
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.trainer.feed import Feed
 from daskgraph.trainer.trainer import Trainer
@@ -93,8 +102,9 @@ def bytes_of(work: Workspace) -> int:
 @pytest.mark.parametrize("typed", [False, True])
 @pytest.mark.parametrize("mixed", [False, True])
 def test_reading_bytes__are_what_making_a_slice_takes(
-    typed: bool, mixed: bool, graphs: dict[bool, GraphStore], tmp_path: Path
+    typed: bool, mixed: bool, graphs: dict[bool, GraphStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("daskgraph.trainer.feed.keeps_edges", lambda *_: False)
     graph = graphs[typed]
     model = model_of(graph, model={"dimension": 6, "reciprocal": mixed})
     buffer = held(tmp_path, graph, model, 8)
@@ -115,6 +125,24 @@ def test_reading_bytes__are_what_making_a_slice_takes(
     assert left / edges == pytest.approx(sizes.edge_bytes, rel=0.15)
     feed.close()
     buffer.close()
+
+
+def test_kept_edges__are_those_of_all_partitions_if_they_are_few(graphs: dict[bool, GraphStore]) -> None:
+    model = model_of(graphs[False])
+    assert sizes_of(model, EDGES, 1).kept_bytes == 24 * EDGES
+    assert sizes_of(model, (32 << 20) // 24 + 1, 1).kept_bytes == 0
+    assert not keeps_edges(EDGES, replace(model.schema, partitions=1))
+
+
+def test_choose_sweeps__as_asked_or_as_the_time_of_kernels_allows(graphs: dict[bool, GraphStore]) -> None:
+    model = model_of(graphs[False])
+    assert choose_sweeps(model, 10**6, 2, buffer=8, partitions=8) == 1
+    few, many, most = (choose_sweeps(model, edges, 2, 4, 8) for edges in (200, 10**6, 10**9))
+    assert 1 == few < many <= most == 16
+    assert choose_sweeps(model, 10**6, 8, 2, 512) == 1
+    asked = model_of(graphs[False], training={"sweeps": 3})
+    assert choose_sweeps(asked, 200, 2, 4, 8) == 3
+    assert choose_sweeps(model_of(graphs[False], training={"bucket_order": "beta"}), 10**6, 2, 4, 8) == 1
 
 
 def test_choose_held__as_buffer_or_memory_say(graphs: dict[bool, GraphStore]) -> None:

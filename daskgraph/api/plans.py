@@ -17,7 +17,7 @@ from daskgraph.model import Model
 from daskgraph.planning import Plan, choose, choose_buffer, expected_pairs, make_plan
 from daskgraph.schedule import count_reads
 from daskgraph.schedule.orders import held_sets
-from daskgraph.sizes import memory_limit, sizes_of, worker_config
+from daskgraph.sizes import choose_sweeps, memory_limit, sizes_of, worker_config
 from daskgraph.store import GraphStore
 from daskgraph.threads import available_threads
 from daskgraph.tune import calibrate
@@ -135,7 +135,7 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
         workers=workers,
         rates=calibrate(model, held, threads, folder),
         extra_disk=subject.graph_bytes,
-        count_reads=_reads_of(training.bucket_order),
+        count_reads=_reads_of(model, subject.edges, threads * workers),
         notes=subject.notes,
     )
     free = shutil.disk_usage(folder).free
@@ -169,13 +169,13 @@ def _walked(subject: Subject) -> Subject:
     )
 
 
-def _reads_of(order: str) -> Callable[[int, int], int] | None:
-    """Return what counts an order's reads; None for beta, whose count is a formula."""
-    if order in ("auto", "beta"):
-        return None
+def _reads_of(model: Model, edges: int, threads: int) -> Callable[[int, int], int]:
+    """Return what counts the partitions that an epoch reads."""
+    order = model.config.training.order
 
     def count(partitions: int, buffer: int) -> int:
-        return count_reads(held_sets(order, partitions, buffer, (), np.random.default_rng(0)))
+        sets = held_sets(order, range(partitions), buffer, np.random.default_rng(0))
+        return choose_sweeps(model, edges, threads, buffer, partitions) * count_reads(sets)
 
     return count
 

@@ -171,16 +171,24 @@ class TrainingConfig(Section):
     """What a worker may use in all, such as "4GiB"; vectors take half of it at most. "auto": all it may."""
     buffer: Count = 0
     """Partitions a worker holds at a time; 0: from `memory`."""
-    bucket_order: Literal["auto", "random", "affinity", "inside_out", "outside_in", "chained", "beta"] = (
-        "auto"
-    )
-    """In which order partitions meet in memory; "auto": beta, which reads the fewest."""
+    bucket_order: Literal[
+        "auto", "comet", "random", "affinity", "inside_out", "outside_in", "chained", "beta"
+    ] = "auto"
+    """In which order partitions meet in memory; "auto": comet; beta reads the fewest."""
+    sweeps: Count = 0
+    """So often all partitions meet in an epoch after the first, each time for a part of its edges; 0: what
+    costs little with comet, else once."""
     seed: Count = 0
     """Where all random numbers start."""
     checkpoint: Annotated[str | float, AfterValidator(_duration)] = "60s"
     """At most so much training is lost, whatever happens: then it is committed."""
     keep: Count = 0
     """So many of the last epochs are kept as snapshots, within the model; 0: none."""
+
+    @property
+    def order(self) -> str:
+        """`bucket_order`, without "auto"."""
+        return "comet" if self.bucket_order == "auto" else self.bucket_order
 
     @property
     def memory_bytes(self) -> int | None:

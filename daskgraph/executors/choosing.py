@@ -13,7 +13,7 @@ from daskgraph.events import Callback, Notice
 from daskgraph.executors.inline import train_inline
 from daskgraph.executors.recording import Evaluate
 from daskgraph.model import Model
-from daskgraph.sizes import choose_held, worker_config
+from daskgraph.sizes import choose_held, choose_sweeps, worker_config
 from daskgraph.spreading import Spread
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads
@@ -47,8 +47,11 @@ def train_anywhere(
     if client is None:
         check_partitions(model.schema.partitions, cluster.started, callback)
     threads = available_threads(own.training.threads)
-    buffer = choose_held(Model(own, graph.schema), graph.splits["train"], threads)
-    limits = Limits(buffer, cluster.patience_seconds, own.to_dict())
+    edges, workers = graph.splits["train"], cluster.started
+    buffer = choose_held(Model(own, graph.schema), edges, threads)
+    shared = buffer if workers == 1 else min(buffer, max(2, graph.schema.partitions // (2 * workers)))
+    sweeps = choose_sweeps(model, edges, threads * workers, shared, graph.schema.partitions)
+    limits = Limits(buffer, sweeps, cluster.patience_seconds, own.to_dict())
     if client is None and cluster.kind == "slurm":
         from daskgraph.executors.slurm import slurm_client
 

@@ -114,12 +114,14 @@ class _Run:
     ) -> None:
         self.store, self.callback, self.limits = store, callback, limits
         self.record = Recorder(store, model, graph.splits["train"], callback, evaluate)
-        progress, training = stored_progress(store, graph, model), model.config.training
+        training = model.config.training
+        progress = stored_progress(store, graph, model)
         self.schedule = Schedule(
             progress,
             self.record.epochs,
             buffer=limits.buffer,
-            order="beta" if training.bucket_order == "auto" else training.bucket_order,
+            order=training.order,
+            sweeps=limits.sweeps,
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
             every_epoch=True,

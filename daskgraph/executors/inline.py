@@ -24,7 +24,7 @@ from daskgraph.schedule import (
     Train,
     Trained,
 )
-from daskgraph.sizes import choose_held
+from daskgraph.sizes import choose_held, choose_sweeps
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads, single_threaded_products
 from daskgraph.trainer import Worker
@@ -89,17 +89,18 @@ class _Run:
         self.callback, self.model = callback, model
         self.threads = available_threads(training.threads)
         self.record = Recorder(store, model, edges, callback, evaluate)
+        capacity = choose_held(model, edges, self.threads)
         progress = stored_progress(store, graph, model)
         stored = store.read_parameters()
         self.parameters = model.pack(stored) if stored else model.initial()
-        capacity = choose_held(model, edges, self.threads)
         self.buffer = Buffer(store, graph, model, capacity)
         self.worker = Worker(graph, model, self.parameters, self.buffer, self.threads, progress.block)
         self.schedule = Schedule(
             progress,
             self.record.epochs,
             buffer=capacity,
-            order="beta" if training.bucket_order == "auto" else training.bucket_order,
+            order=training.order,
+            sweeps=choose_sweeps(model, edges, self.threads, capacity, model.schema.partitions),
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
             every_epoch=not self.buffer.holds_all,

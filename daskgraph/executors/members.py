@@ -74,6 +74,9 @@ class Limits:
     buffer: int
     """Partitions that a worker can hold."""
 
+    sweeps: int
+    """So often all partitions meet in an epoch."""
+
     patience: float
     """Seconds without any progress after which the training is given up."""
 

@@ -9,7 +9,7 @@ from daskgraph.errors import (
     TooManyWorkersError,
     UnpartitionedTooBigError,
 )
-from daskgraph.planning.memory import SPARE, Choice, Sizes, memory_of
+from daskgraph.planning.memory import Choice, Sizes, memory_of, slots, spare
 
 SMALLEST_BUFFER, WISHED_BUFFER = 2, 4
 """Partitions that a worker must hold, and those for which "auto" makes partitions small enough."""
@@ -43,7 +43,7 @@ def choose(sizes: Sizes, limit: int, *, buffer: int = 0, workers: int = 1) -> Ch
     if workers == 1 and (sizes.most_partitions == 1 or memory_of(sizes, whole).needed <= limit):
         return checked(sizes, limit, whole)
     wished = max(SMALLEST_BUFFER, buffer or WISHED_BUFFER)
-    partitions = _power_of_two(max(wished + SPARE + 1, 2 * wished * workers if workers > 1 else 1))
+    partitions = _power_of_two(max(wished + spare(wished) + 1, 2 * wished * workers if workers > 1 else 1))
     while partitions < sizes.most_partitions and memory_of(sizes, Choice(partitions, wished)).needed > limit:
         partitions *= 2
     return choose_buffer(sizes, limit, min(partitions, sizes.most_partitions), buffer=buffer, workers=workers)
@@ -70,7 +70,7 @@ def choose_buffer(sizes: Sizes, limit: int, partitions: int, *, buffer: int = 0,
     whole = Choice(partitions, partitions)
     if most == partitions and memory_of(sizes, whole).needed <= limit:
         return whole
-    possible = range(SMALLEST_BUFFER, min(most, partitions - SPARE - 1) + 1)
+    possible = [held for held in range(SMALLEST_BUFFER, most + 1) if slots(partitions, held) < partitions]
     fitting = bisect_left(
         possible, True, key=lambda held: memory_of(sizes, Choice(partitions, held)).needed > limit
     )
@@ -105,7 +105,7 @@ def checked(sizes: Sizes, limit: int, choice: Choice) -> Choice:
 
 def _fitting(sizes: Sizes, limit: int) -> int | None:
     """Return the least power of two of partitions of which the smallest buffer fits, if there is one."""
-    partitions = _power_of_two(SMALLEST_BUFFER + SPARE + 1)
+    partitions = _power_of_two(SMALLEST_BUFFER + spare(SMALLEST_BUFFER) + 1)
     while partitions <= sizes.most_partitions:
         if memory_of(sizes, Choice(partitions, SMALLEST_BUFFER)).needed <= limit:
             return partitions
@@ -114,8 +114,8 @@ def _fitting(sizes: Sizes, limit: int) -> int | None:
 
 
 def _all_or(partitions: int, buffer: int) -> Choice:
-    """All partitions are held where only one would be left out: it fits where the spare one would be."""
-    return Choice(partitions, partitions if buffer + SPARE >= partitions else buffer)
+    """All partitions are held where those left out fit where the spare ones would be."""
+    return Choice(partitions, partitions if slots(partitions, buffer) == partitions else buffer)
 
 
 def _power_of_two(least: int) -> int:

@@ -13,9 +13,6 @@ so that a graph gets the same partitions wherever it is imported."""
 FILE_BYTES, SWAP_BYTES = 3 << 20, 6 << 20
 """What the threads that read edges hold on to; what those that read and write partitions do. Measured."""
 
-SPARE = 1
-"""Partitions beside those of the buffer: what is being read or written."""
-
 
 class Table(NamedTuple):
     """The vectors of one entity type."""
@@ -81,6 +78,8 @@ class Sizes:
     """Memory of all threads, for so many rows in memory of each type."""
     batch_size: int
     """Edges of a batch."""
+    kept_bytes: int = 0
+    """Memory of edges that are kept there all the time."""
     copies: int = 0
     """Snapshots that are kept beside the model."""
 
@@ -139,13 +138,22 @@ class Memory:
         return max(2 * self.vectors, self.total)
 
 
+def spare(buffer: int) -> int:
+    """Return how many partitions there is room for beside those of a lease: half of them come with the next.
+
+    >>> spare(2), spare(3), spare(8)
+    (1, 1, 4)
+    """
+    return max(1, buffer // 2)
+
+
 def slots(partitions: int, buffer: int) -> int:
-    """Return how many partitions of a type have room in memory: those held, and one on its way.
+    """Return how many partitions of a type have room in memory: those held, and those on their way.
 
     >>> slots(64, 4), slots(4, 3), slots(1, 1)
-    (5, 4, 1)
+    (6, 4, 1)
     """
-    return min(partitions, buffer + SPARE)
+    return min(partitions, buffer + spare(buffer))
 
 
 def memory_of(sizes: Sizes, choice: Choice) -> Memory:
@@ -154,7 +162,7 @@ def memory_of(sizes: Sizes, choice: Choice) -> Memory:
     return Memory(
         IDLE_BYTES,
         sum(table.held_bytes(choice.partitions, choice.buffer) for table in sizes.tables),
-        sizes.slice_bytes(choice),
+        sizes.slice_bytes(choice) + sizes.kept_bytes,
         sizes.workspace_bytes(held),
         sizes.parameter_bytes,
         FILE_BYTES + (SWAP_BYTES if slots(choice.partitions, choice.buffer) < choice.partitions else 0),

@@ -6,9 +6,11 @@ are the partitions it has changed.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from daskgraph.schedule import comet
 from daskgraph.schedule.failures import Failures
 from daskgraph.schedule.greedy import Flags, choose
 from daskgraph.schedule.messages import (
@@ -29,7 +31,7 @@ from daskgraph.schedule.messages import (
     Train,
     Trained,
 )
-from daskgraph.schedule.orders import Held, held_sets
+from daskgraph.schedule.orders import Held, arrange, held_sets
 from daskgraph.schedule.progress import Bucket, Lease, Progress, Stretch, Work
 from daskgraph.schedule.worker import Worker
 from daskgraph_kernels.rng import derive_key
@@ -50,7 +52,12 @@ class Schedule:
         Partitions that a worker can hold at once; where there are several workers, they share all that there
         are.
     order
-        A name of `ORDERS`: the order in which partitions meet while there is one worker.
+        A name of `ORDERS`: how partitions meet. Several workers meet those that cost the fewest reads; whole
+        groups of them with `comet`.
+    sweeps
+        So often all partitions meet in an epoch, but for the first: vectors that are nearly 0 take large
+        steps, and grow into spaces that do not fit each other where leases are small. An epoch that is begun
+        keeps its own.
     checkpoint
         Seconds of training that may be lost.
     seed
@@ -70,13 +77,16 @@ class Schedule:
         *,
         buffer: int,
         order: str,
+        sweeps: int = 1,
         checkpoint: float,
         seed: int,
         every_epoch: bool = False,
         settle: bool = False,
         rate: float = 1.0,
     ) -> None:
-        self.progress = progress
+        self._sweeps = sweeps
+        begun = not progress.between_epochs
+        self.progress = progress if begun else replace(progress, sweeps=self._sweeps_of(progress.epoch))
         self._epochs, self._buffer, self._order = epochs, buffer, order
         self._checkpoint, self._seed, self._every_epoch = checkpoint, seed, every_epoch
         self._settle, self._rate = settle, rate
@@ -85,7 +95,7 @@ class Schedule:
         self._ending = False
         self._last_held: Held = progress.held
         self._failures = Failures()
-        self._begin_epoch()
+        self._begin_sweep()
 
     def handle(self, event: Event, now: float) -> list[Instruction]:
         """Take an event, and return what is to be done because of it.
@@ -221,6 +231,10 @@ class Schedule:
             for worker in self._workers.values():
                 self._fold(worker)
             if self._workers and self.progress.buckets.all():
+                if self.progress.sweep + 1 < self.progress.sweeps:
+                    self.progress = self.progress.next_sweep(self._last_held)
+                    self._begin_sweep()
+                    return self._assign(now)
                 self._ending = True
                 return [EndEpoch(self.progress)]
         return given
@@ -260,11 +274,11 @@ class Schedule:
         return any(not worker.busy for worker in self._workers.values())
 
     def _epoch_ended(self, stop: bool, commit: bool, now: float) -> list[Instruction]:
-        self.progress = self.progress.next_epoch(self._last_held)
+        self.progress = self.progress.next_epoch(self._last_held, self._sweeps_of(self.progress.epoch + 1))
         last = stop or self.progress.epoch >= self._epochs
         if stop:
             self._epochs = self.progress.epoch
-        self._begin_epoch()
+        self._begin_sweep()
         if self._settle or len(self._workers) != 1:
             return [Commit(None, self.progress)]
         self._ending = False
@@ -275,15 +289,17 @@ class Schedule:
             return [Commit(name, self.progress)]
         return self._assign(now)
 
-    def _begin_epoch(self) -> None:
+    def _sweeps_of(self, epoch: int) -> int:
+        return self._sweeps if epoch else 1
+
+    def _begin_sweep(self) -> None:
         self._left = ~self.progress.buckets if self.progress.epoch < self._epochs else None
         self._begin_order()
 
     def _begin_order(self) -> None:
-        partitions, random = len(self.progress.buckets), self._random(_ORDER)
-        self._sets: Iterator[Held] = held_sets(
-            self._order, partitions, self._buffer, self.progress.held, random
-        )
+        random = self._random(_ORDER)
+        self._arranged = arrange(len(self.progress.buckets), self.progress.held, random)
+        self._sets: Iterator[Held] = held_sets(self._order, self._arranged, self._buffer, random)
 
     def _plan(self, worker: Worker) -> Lease | None:
         """Take partitions between which anything is left to train."""
@@ -293,9 +309,10 @@ class Schedule:
             held = self._choose(worker)
             return None if held is None else self._take(held, worker)
         for held in self._sets:
-            if self._left[np.ix_(held, held)].any():
+            lease = self._take(held, worker)
+            if lease is not None:
                 self._last_held = held
-                return self._take(held, worker)
+                return lease
         return None
 
     def _choose(self, worker: Worker) -> Held | None:
@@ -308,6 +325,8 @@ class Schedule:
             trained[sorted(other.owned)] = True
         held = worker.held - taken
         free = [partition for partition in everything if partition not in taken and partition not in held]
+        if self._order == "comet":
+            return comet.choose_groups(self._left, self._arranged, sorted(held), free, self._room, trained)
         return choose(self._left, sorted(held), free, self._room, trained)
 
     @property
@@ -317,23 +336,31 @@ class Schedule:
         fair = self._buffer if workers < 2 else len(self.progress.buckets) // (2 * workers)
         return min(self._buffer, max(2, fair))
 
-    def _take(self, held: Held, worker: Worker) -> Lease:
+    def _take(self, held: Held, worker: Worker) -> Lease | None:
+        """Take the buckets that are trained when these partitions are held now, if there are any."""
         assert self._left is not None
         held = tuple(sorted(held))
-        rows, columns = np.nonzero(self._left[np.ix_(held, held)])
-        self._left[np.ix_(held, held)] = False
+        random = self._random(_BUCKETS, *held)
+        taken = self._left[np.ix_(held, held)]
+        if self._order == "comet" and len(held) < len(self._left):
+            taken = comet.taken_now(self._left, self._arranged, held, self._room, random)
+        rows, columns = np.nonzero(taken)
+        if not len(rows):
+            return None
         buckets: list[Bucket] = [(held[i], held[j]) for i, j in zip(rows, columns, strict=True)]
-        order = self._random(_BUCKETS, *held).permutation(len(buckets))
+        self._left[np.ix_(held, held)] &= ~taken
+        order = random.permutation(len(buckets))
         stretches = (Stretch(buckets[index], self.progress.partial.get(buckets[index], 0)) for index in order)
         return self._lease(held, tuple(stretches), worker)
 
     def _lease(self, held: Held, stretches: tuple[Stretch, ...], worker: Worker) -> Lease:
         self._leases += 1
         kept = tuple(sorted(worker.held & set(held)))
-        return Lease(self._leases, self.progress.epoch, held, stretches, kept)
+        sweep, sweeps = self.progress.sweep, self.progress.sweeps
+        return Lease(self._leases, self.progress.epoch, held, stretches, kept, sweep, sweeps)
 
     def _random(self, *what: int) -> np.random.Generator:
-        key = derive_key(self._seed, what[0], self.progress.epoch, *what[1:])
+        key = derive_key(self._seed, what[0], self.progress.epoch, self.progress.sweep, *what[1:])
         return np.random.Generator(np.random.Philox(int(key)))
 
 

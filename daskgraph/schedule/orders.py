@@ -1,7 +1,7 @@
 """In which order partitions meet in memory, so that all pairs of them have met when an epoch ends.
 
-An order gives sets of partitions that are held one after the other. `beta` makes the sets themselves; the
-others order the pairs, and `follow` holds what the next pair needs for as long as it pays.
+An order gives sets of partitions that are held one after the other. `beta` and `comet` make the sets
+themselves; the others order the pairs, and `follow` holds what the next pair needs for as long as it pays.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,6 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+
+from daskgraph.schedule import comet
 
 Pairs = npt.NDArray[np.int64]
 Held = tuple[int, ...]
@@ -168,39 +170,42 @@ ORDERS: dict[str, Order] = {
     "outside_in": _following(outer_pairs),
     "chained": _following(chained_pairs),
     "beta": beta,
+    "comet": comet.meetings,
 }
 """Orders by their name: partitions (the first `buffer` of them are held already), buffer, random."""
 
 
+def arrange(partitions: int, held: Sequence[int], random: np.random.Generator) -> list[int]:
+    """Return all partitions in random order, those that are in memory first."""
+    others = [partition for partition in range(partitions) if partition not in set(held)]
+    return [*random.permutation(np.asarray(held, np.int64)).tolist(), *random.permutation(others).tolist()]
+
+
 def held_sets(
-    order: str, partitions: int, buffer: int, held: Sequence[int], random: np.random.Generator
+    order: str, arranged: Sequence[int], buffer: int, random: np.random.Generator
 ) -> Iterator[Held]:
-    """Give the sets of partitions that are held one after the other in an epoch.
+    """Give the sets of partitions that are held one after the other in a sweep.
 
     Parameters
     ----------
     order
         A name of `ORDERS`.
-    partitions
-        Number of partitions P.
+    arranged
+        The partitions; the first `buffer` of them are held first.
     buffer
         How many are held at once: at least 2 where there are as many.
-    held
-        Those that are in memory when the epoch begins; they come first.
     random
         Where the order comes from.
     """
-    if buffer >= partitions:
-        return iter([tuple(range(partitions))])
-    first = list(held)[:buffer]
-    others = [partition for partition in range(partitions) if partition not in set(first)]
-    return ORDERS[order]([*first, *random.permutation(others).tolist()], buffer, random)
+    if buffer >= len(arranged):
+        return iter([tuple(sorted(arranged))])
+    return ORDERS[order](arranged, buffer, random)
 
 
 def count_reads(sets: Iterable[Held]) -> int:
     """Return how many partitions are read while these sets are held in turn, after the first of them.
 
-    >>> count_reads(held_sets("beta", 16, 4, (), np.random.default_rng(0)))
+    >>> count_reads(held_sets("beta", range(16), 4, np.random.default_rng(0)))
     42
     """
     reads, before = 0, None

@@ -1,4 +1,7 @@
-"""How far a training is, as it is committed with every change: whole buckets, and parts of others."""
+"""How far a training is, as it is committed with every change: whole buckets, and parts of others.
+
+An epoch has one or more sweeps. In each all partitions meet once, and train a part of their buckets' edges.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -42,6 +45,12 @@ class Lease:
     kept: tuple[int, ...] = ()
     """Those of the partitions that are in the worker's memory as they are; the others are read."""
 
+    sweep: int = 0
+    """Sweeps of the epoch before it."""
+
+    sweeps: int = 1
+    """Sweeps of the epoch: of every bucket one part in so many is trained."""
+
 
 @dataclass(frozen=True)
 class Work:
@@ -76,7 +85,7 @@ class Progress:
     """Epochs that are finished."""
 
     buckets: npt.NDArray[np.bool_]
-    """Buckets of the running epoch that are trained, (P, P)."""
+    """Buckets whose part of the running sweep is trained, (P, P)."""
 
     partial: Mapping[Bucket, int] = field(default_factory=dict)
     """Buckets that are trained in part, with their trained blocks."""
@@ -85,7 +94,7 @@ class Progress:
     """Edges of a block; 0 as long as none is counted."""
 
     held: tuple[int, ...] = ()
-    """Partitions that were in memory when the epoch began: its order begins with them."""
+    """Partitions that were in memory when the sweep began: its order begins with them."""
 
     edges: int = 0
     """Edges of the running epoch that are trained."""
@@ -95,6 +104,12 @@ class Progress:
 
     seconds: float = 0.0
     """Time spent on them."""
+
+    sweep: int = 0
+    """Sweeps of the running epoch that are finished."""
+
+    sweeps: int = 1
+    """Sweeps of the running epoch."""
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any], partitions: int) -> "Progress":
@@ -109,6 +124,8 @@ class Progress:
             partial={(int(i), int(j)): int(blocks) for i, j, blocks in stored.get("partial", ())},
             block=int(stored.get("block", 0)),
             held=tuple(int(partition) for partition in stored.get("held", ())),
+            sweep=int(stored.get("sweep", 0)),
+            sweeps=int(stored.get("sweeps", 1)),
             edges=int(stored.get("edges", 0)),
             loss=float(stored.get("loss", 0.0)),
             seconds=float(stored.get("seconds", 0.0)),
@@ -122,6 +139,8 @@ class Progress:
             "partial": [[*bucket, blocks] for bucket, blocks in sorted(self.partial.items())],
             "block": self.block,
             "held": list(self.held),
+            "sweep": self.sweep,
+            "sweeps": self.sweeps,
             "edges": self.edges,
             "loss": self.loss,
             "seconds": self.seconds,
@@ -145,7 +164,17 @@ class Progress:
             seconds=self.seconds + work.seconds,
         )
 
-    def next_epoch(self, held: tuple[int, ...]) -> "Progress":
+    @property
+    def between_epochs(self) -> bool:
+        """Whether nothing of the running epoch is trained."""
+        return not (self.sweep or self.partial or self.buckets.any())
+
+    def next_sweep(self, held: tuple[int, ...]) -> "Progress":
+        """Return the beginning of the next sweep of this epoch."""
+        nothing = np.zeros_like(self.buckets)
+        return replace(self, buckets=nothing, partial={}, held=held, sweep=self.sweep + 1)
+
+    def next_epoch(self, held: tuple[int, ...], sweeps: int = 1) -> "Progress":
         """Return the beginning of the next epoch."""
         nothing = np.zeros_like(self.buckets)
-        return Progress(self.epoch + 1, nothing, block=self.block, held=held)
+        return Progress(self.epoch + 1, nothing, block=self.block, held=held, sweeps=sweeps)

@@ -1,6 +1,6 @@
 """Changed rows on their way into a model: whole chunks, written aside, then moved into place.
 
-    staging/<lease>/embeddings/…/c.7.0      1. written by whoever trains, fsynced
+    staging/<lease>/embeddings/…/c.7.0      1. written by whoever trains, fsynced at the end
     staging/<lease>/progress                2. the progress record; from now on the commit counts
     embeddings/…/c.7.0                      3. chunks moved into place, one by one
     progress                                4. the record replaced, as the last step
@@ -66,6 +66,7 @@ class Staging:
         self.root = root
         self.folder = root / "staging" / lease
         self._arrays: dict[str, StoredArray] = {}
+        self._unsynced: set[Path] = set()
         self.token = token or uuid.uuid4().hex
         if token is not None:
             self._check()
@@ -81,7 +82,7 @@ class Staging:
         embeddings: npt.NDArray[np.float32],
         sums: npt.NDArray[np.float32],
     ) -> None:
-        """Write the rows of a type from `start` on: whole chunks, durable when this returns.
+        """Write the rows of a type from `start` on: whole chunks, durable after `sync`.
 
         Parameters
         ----------
@@ -128,16 +129,27 @@ class Staging:
             They were not written here, or are damaged.
         """
         for array, values in zip(("embeddings", "optimizer"), out, strict=True):
-            StoredArray(self.folder / array / entity_type).read(start, stop, values)
+            self._array(f"{array}/{entity_type}").read(start, stop, values)
 
     def write_parameters(self, parameters: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        """Write whole parameter arrays by their path in the store; durable when this returns."""
+        """Write whole parameter arrays by their path in the store; durable after `sync`."""
         for name, values in parameters.items():
             self._write(name, 0, values)
 
+    def sync(self) -> None:
+        """Make durable what was written here by this object.
+
+        Partitions are written many times between two commits: only what they are then has to last.
+        """
+        self._check()
+        unsynced, self._unsynced = self._unsynced, set()
+        with writing(self.folder):
+            sync_all(sorted(unsynced))
+            sync_all(sorted({path.parent for path in unsynced}))
+
     def seal(self, record: Mapping[str, Any]) -> None:
         """Make all that was written a commit, by the progress record that goes with it."""
-        self._check()
+        self.sync()
         with writing(self.folder):
             # Chunks are on the disk already; here the folders' lists of them follow.
             sync_all(Path(folder) for folder, _, _ in os.walk(self.folder))
@@ -168,8 +180,7 @@ class Staging:
         folder = self.folder.joinpath(*name.split("/"))
         with writing(folder):
             array.write(start, values)
-            sync_all(array.chunk_paths(start, stop))
-            sync(folder)
+        self._unsynced.update(array.chunk_paths(start, stop))
 
     def _array(self, name: str) -> StoredArray:
         if name not in self._arrays:

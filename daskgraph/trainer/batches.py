@@ -77,7 +77,7 @@ def runs(parts: list[GroupBatches], threads: int, random: np.random.Generator) -
     found = []
     for part in parts:
         count = len(part.batches.starts) - 1
-        step = min(256, max(1, count // (8 * threads)))
+        step = min(256, max(1, min(4, count // (2 * threads)), count // (8 * threads)))
         found += [Run(part, first, min(first + step, count)) for first in range(0, count, step)]
     if len(parts) == 1:
         return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from daskgraph.buffer import Buffer
 from daskgraph.graph import Edges
 from daskgraph.model import Model
 from daskgraph.schedule import Bucket, Lease, Stretch
-from daskgraph.sizes import slice_edges
+from daskgraph.sizes import keeps_edges, slice_edges
 from daskgraph.store import GraphStore
 from daskgraph.trainer.batches import GroupBatches, cut
 from daskgraph_kernels.rng import derive_key
@@ -23,7 +24,7 @@ _READERS = 4
 _FIRST = 8
 """The first slice of a lease is so many times smaller, the next twice that: kernels may be waiting for it."""
 
-_BLOCKS, _ORDER = 0xB10C5, 0x0D3
+_BLOCKS, _ORDER, _TURN = 0xB10C5, 0x0D3, 0x7042
 
 
 class Slice(NamedTuple):
@@ -57,6 +58,8 @@ class Feed:
         self._offsets = graph.bucket_offsets("train")
         self._size = slice_edges(model)
         self._pool = ThreadPoolExecutor(_READERS, "daskgraph-edges")
+        edges = graph.splits["train"]
+        self._all = graph.read_edges("train", 0, edges) if keeps_edges(edges, model.schema) else None
 
     def close(self) -> None:
         """End the threads that read."""
@@ -77,7 +80,7 @@ class Feed:
         stretches: dict[Bucket, Stretch] = {}
         edges, wished = 0, self._size // _FIRST
         for stretch in lease.stretches:
-            blocks = self._blocks(lease.epoch, stretch.bucket, block)
+            blocks = self._blocks(lease, stretch.bucket, block)
             if not blocks:
                 stretches[stretch.bucket] = stretch._replace(finished=True)
             for number in range(stretch.blocks, len(blocks)):
@@ -92,15 +95,21 @@ class Feed:
         if stretches:
             yield self._slice(lease, pieces, stretches)
 
-    def _blocks(self, epoch: int, bucket: Bucket, size: int) -> list[tuple[int, int]]:
-        """Return the blocks of a bucket in the order of the epoch, each by its first edge and its end."""
+    def _blocks(self, lease: Lease, bucket: Bucket, size: int) -> list[tuple[int, int]]:
+        """Return the blocks of a bucket that a lease trains, each by its first edge and its end.
+
+        A sweep trains a stretch of the bucket's edges, which are a ring that begins elsewhere every epoch.
+        """
         number = self._number(bucket)
         first, last = int(self._offsets[number]), int(self._offsets[number + 1])
-        if first == last:
-            return []
-        bounds = [first, *range(first - first % size + size, last, size), last]
-        random = np.random.Generator(np.random.Philox(int(self._key(_BLOCKS, epoch, number))))
-        return [(bounds[index], bounds[index + 1]) for index in random.permutation(len(bounds) - 1).tolist()]
+        edges, key = last - first, self._key(_BLOCKS, lease.epoch, number, lease.sweep)
+        if lease.sweeps == 1:
+            return _shuffled_blocks([(first, last)], size, key)
+        turn = int(self._key(_TURN, lease.epoch, number) % np.uint64(max(1, edges)))
+        start, stop = (turn + edges * sweep // lease.sweeps for sweep in (lease.sweep, lease.sweep + 1))
+        before_end = first + start, min(first + stop, last)
+        after_begin = max(first, first + start - edges), first + stop - edges
+        return _shuffled_blocks([before_end, after_begin], size, key)
 
     def _slice(
         self, lease: Lease, pieces: list[tuple[Bucket, int, int]], stretches: dict[Bucket, Stretch]
@@ -110,7 +119,7 @@ class Feed:
         (bucket, start, _), *_ = pieces
         place = (lease.epoch, self._number(bucket), start)
         # Reading a piece is mostly waiting, for the disk and for a core.
-        read = list(self._pool.map(self._read, pieces))
+        read = list((self._pool.map if self._all is None else map)(self._read, pieces))
         config = self._model.config
         parts = cut(
             _joined(read),
@@ -123,7 +132,9 @@ class Feed:
 
     def _read(self, piece: tuple[Bucket, int, int]) -> Edges:
         bucket, start, stop = piece
-        return self._placed(self._graph.read_edges("train", start, stop), bucket)
+        if self._all is None:
+            return self._placed(self._graph.read_edges("train", start, stop), bucket)
+        return self._placed(self._all.part(start, stop), bucket)
 
     def _placed(self, edges: Edges, bucket: Bucket) -> Edges:
         """Turn rows of types into places in memory."""
@@ -149,6 +160,18 @@ class Feed:
 
     def _key(self, *what: int) -> np.uint64:
         return derive_key(self._model.config.training.seed, *what)
+
+
+def _shuffled_blocks(spans: list[tuple[int, int]], size: int, key: np.uint64) -> list[tuple[int, int]]:
+    """Cut spans of edges at multiples of a size, and return the pieces in random order."""
+    blocks = [
+        piece
+        for first, last in spans
+        if first < last
+        for piece in pairwise([first, *range(first - first % size + size, last, size), last])
+    ]
+    random = np.random.Generator(np.random.Philox(int(key)))
+    return [blocks[index] for index in random.permutation(len(blocks)).tolist()]
 
 
 def _joined(pieces: list[Edges]) -> Edges:

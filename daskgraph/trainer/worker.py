@@ -131,6 +131,7 @@ class Worker:
         staging.write_parameters(self._model.unpack(self._parameters))
         for name, means in self.means().items():
             staging.write_means(name, len(means), means.rows)
+        staging.sync()
         return staging
 
     def means(self) -> dict[str, FeatureMeans]:

@@ -469,7 +469,11 @@ def test_keeper__jobs_hand_back_before_their_end_and_not_all_at_once() -> None:
     assert margin(3_600, 300) == 900
 
 
-def test_crew__elastic_gives_back_what_is_idle_until_the_next_epoch(tmp_path: Path) -> None:
+def test_crew__elastic_gives_back_what_is_idle_until_the_next_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancelled: list[str] = []
+    monkeypatch.setattr("daskgraph.executors.slurm.commands.cancel", cancelled.extend)
     run = Run.of(tmp_path / "m.model.zarr", "1f")
 
     def leaving(elastic: bool) -> tuple[Any, int]:
@@ -481,6 +485,7 @@ def test_crew__elastic_gives_back_what_is_idle_until_the_next_epoch(tmp_path: Pa
 
     assert leaving(elastic=False) == (set(), 3)
     assert leaving(elastic=True) == ({"2", "3"}, 1)
+    assert sorted(cancelled) == ["2", "3"]
 
 
 # ---- What the run leaves -----------------------------------------------------------------------------------

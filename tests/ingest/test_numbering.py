@@ -111,7 +111,7 @@ def test_random_order() -> None:
     assert order.dtype == np.int32
 
 
-@pytest.mark.parametrize(("memory", "partitions"), [("auto", 1), ("1GiB", 1), ("600MiB", 8), ("400MiB", 16)])
+@pytest.mark.parametrize(("memory", "partitions"), [("auto", 1), ("1GiB", 1), ("600MiB", 8), ("400MiB", 32)])
 def test_auto_partitions(memory: str, partitions: int, tmp_path: Path) -> None:
     # Vectors would take 382 MiB.
     file = write_edges(tmp_path / "edges.tsv", [(number, number + 1) for number in range(9_999)])
