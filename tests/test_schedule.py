@@ -30,7 +30,7 @@ from daskgraph.schedule import (
     Work,
     count_reads,
 )
-from daskgraph.schedule.comet import group_size, walk
+from daskgraph.schedule.comet import group_size, star, walk
 from daskgraph.schedule.machine import commit_due
 from daskgraph.schedule.orders import held_sets
 
@@ -142,6 +142,21 @@ def test_walk__every_pair_once_and_few_jumps(nodes: int, seed: int) -> None:
     assert steps[:1] == ([(0, 1)] if nodes > 1 else [])
     jumps = sum(not {*a} & {*b} for a, b in pairwise(steps))
     assert jumps <= (0 if nodes % 2 else nodes // 2 - 1)
+
+
+@given(st.integers(1, 40))
+def test_star__every_pair_once_and_all_meet_the_first_node_first(nodes: int) -> None:
+    steps = list(star(nodes))
+    assert sorted(tuple(sorted(step)) for step in steps) == list(combinations(range(nodes), 2))
+    assert steps[: nodes - 1] == [(0, node) for node in range(1, nodes)]
+    assert all({*a} & {*b} for a, b in pairwise(steps))
+
+
+def test_comet__in_the_first_epoch_all_meet_one_group_first() -> None:
+    play = Play(schedule(beginning(12), epochs=2, buffer=4, order="comet")).run()
+    first, second = ([set(lease.partitions) for lease in play.leases if lease.epoch == e][:5] for e in (0, 1))
+    assert len(set.intersection(*first)) == 2
+    assert not set.intersection(*second)
 
 
 @given(st.integers(5, 40), st.integers(2, 9), st.integers(0, 3))

@@ -24,7 +24,9 @@ def group_size(buffer: int) -> int:
     return max(1, buffer // 2)
 
 
-def meetings(partitions: Sequence[int], buffer: int, random: np.random.Generator) -> Iterator[Held]:
+def meetings(
+    partitions: Sequence[int], buffer: int, random: np.random.Generator, *, first: bool = False
+) -> Iterator[Held]:
     """Give the sets of two groups each, such that all groups meet once.
 
     Parameters
@@ -35,13 +37,29 @@ def meetings(partitions: Sequence[int], buffer: int, random: np.random.Generator
         How many partitions may be held at once.
     random
         Where the walk comes from.
+    first
+        Whether vectors are still to grow: then one group stays until it has met all others, which thus grow
+        into its space.
     """
     size = group_size(buffer)
     groups = [tuple(partitions[start : start + size]) for start in range(0, len(partitions), size)]
     if len(groups) == 1:
         yield groups[0]
-    for first, second in walk(len(groups), random):
-        yield (*groups[first], *groups[second])
+    for one, other in star(len(groups)) if first else walk(len(groups), random):
+        yield (*groups[one], *groups[other])
+
+
+def star(nodes: int) -> Iterator[tuple[int, int]]:
+    """Give all pairs of nodes: those of the first node, then those of the last that it met, and so on.
+
+    >>> list(star(4))
+    [(0, 1), (0, 2), (0, 3), (3, 1), (3, 2), (2, 1)]
+    """
+    left, center = list(range(nodes)), 0
+    while len(left) > 1:
+        left.remove(center)
+        yield from ((center, other) for other in left)
+        center = left[-1]
 
 
 def walk(nodes: int, random: np.random.Generator) -> list[tuple[int, int]]:

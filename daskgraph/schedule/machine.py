@@ -5,7 +5,6 @@ the time. A worker's work counts for good once it is committed; until then it is
 are the partitions it has changed.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -299,7 +298,8 @@ class Schedule:
     def _begin_order(self) -> None:
         random = self._random(_ORDER)
         self._arranged = arrange(len(self.progress.buckets), self.progress.held, random)
-        self._sets: Iterator[Held] = held_sets(self._order, self._arranged, self._buffer, random)
+        first = self.progress.epoch == 0
+        self._sets = held_sets(self._order, self._arranged, self._buffer, random, first=first)
 
     def _plan(self, worker: Worker) -> Lease | None:
         """Take partitions between which anything is left to train."""

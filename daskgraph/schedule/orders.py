@@ -182,7 +182,7 @@ def arrange(partitions: int, held: Sequence[int], random: np.random.Generator) -
 
 
 def held_sets(
-    order: str, arranged: Sequence[int], buffer: int, random: np.random.Generator
+    order: str, arranged: Sequence[int], buffer: int, random: np.random.Generator, *, first: bool = False
 ) -> Iterator[Held]:
     """Give the sets of partitions that are held one after the other in a sweep.
 
@@ -196,9 +196,13 @@ def held_sets(
         How many are held at once: at least 2 where there are as many.
     random
         Where the order comes from.
+    first
+        Whether it is the first epoch, which `comet` begins in an order of its own.
     """
     if buffer >= len(arranged):
         return iter([tuple(sorted(arranged))])
+    if order == "comet":
+        return comet.meetings(arranged, buffer, random, first=first)
     return ORDERS[order](arranged, buffer, random)
 
 
