@@ -164,6 +164,7 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
         slice_edges=-(-slice_edges(model) // block) * block,
         parameter_bytes=_parameter_bytes(model),
         workspace_bytes=workspace_bytes,
+        in_groups=model.config.training.order == "comet",
         kept_bytes=edges * edge_bytes(model.schema.weighted) * keeps_edges(edges, model.schema),
         batch_size=model.config.training.batch_size,
         # The best epoch is kept where training may end early.

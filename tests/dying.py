@@ -12,8 +12,8 @@ from typing import Any
 
 from daskgraph import buffer, cli, parameters
 from daskgraph.executors import recording
-from daskgraph.store import graph_store, staging
-from daskgraph.trainer import trainer
+from daskgraph.store import staging
+from daskgraph.trainer import feed, trainer
 
 RECORD = staging.RECORD
 
@@ -32,7 +32,7 @@ def always(*_: Any) -> bool:
 
 POINTS: dict[str, tuple[Any, str, Callable[..., bool]]] = {
     "reading partitions": (buffer.Buffer, "_read", always),
-    "reading edges": (graph_store.GraphStore, "read_edges", always),
+    "reading edges": (feed.Feed, "_read", always),
     "training": (trainer.Trainer, "_train_run", always),
     "staging": (staging.Staging, "_write", always),
     "sealing": (staging.Staging, "seal", always),

@@ -72,8 +72,10 @@ def test_memory__of_a_graph_held_whole() -> None:
 def test_memory__of_a_buffer_and_half_as_many_partitions_more() -> None:
     memory = memory_of(sizes(small_rows=1 << 10), Choice(64, 4))
     assert memory.vectors == 6 * GIBI // 64 + MEBI
-    # All edges between four of 64 partitions are less than a slice: none is trained while it is made.
-    assert memory.edges == (1 << 24) * 16 // 64**2 * 104
+    # All edges between two and two of 64 partitions are less than a slice: none is trained while it is made.
+    assert memory.edges == (1 << 24) * 8 // 64**2 * 104
+    one_by_one = memory_of(replace(sizes(small_rows=1 << 10), in_groups=False), Choice(64, 4))
+    assert one_by_one.edges == 2 * memory.edges
     assert memory.files == 9 * MEBI
 
 

@@ -78,6 +78,8 @@ class Sizes:
     """Memory of all threads, for so many rows in memory of each type."""
     batch_size: int
     """Edges of a batch."""
+    in_groups: bool = True
+    """Whether a lease trains what is between two groups of partitions, and little within them."""
     kept_bytes: int = 0
     """Memory of edges that are kept there all the time."""
     copies: int = 0
@@ -95,8 +97,10 @@ class Sizes:
 
     def slice_bytes(self, choice: Choice) -> int:
         """Return the memory of the slice that is being read, and of the one that is trained meanwhile."""
-        held = min(choice.buffer, choice.partitions) ** 2
-        lease = -(-self.edges * held // choice.partitions**2)
+        buckets = min(choice.buffer, choice.partitions) ** 2
+        if self.in_groups and choice.buffer < choice.partitions:
+            buckets = 2 * max(1, choice.buffer // 2) ** 2
+        lease = -(-self.edges * buckets // choice.partitions**2)
         reading = min(self.slice_edges, lease)
         return reading * self.reading_bytes + min(reading, lease - reading) * self.edge_bytes
 

@@ -7,6 +7,7 @@ plain chunk twice on its way, and takes a millisecond to find any chunk: as long
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,11 +44,13 @@ def write_plain(path: Path, rows: npt.NDArray[Any], chunk_rows: int, fill: Any) 
         What stands for missing numbers.
     """
     checksum = 0
-    with path.open("wb") as file:
+    # A file that is there keeps its pages: to free them and to ask for others takes longer than to copy.
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666), "wb", buffering=0) as file:
         for piece in (_bytes(rows), *_padding(rows, chunk_rows, fill)):
             checksum = google_crc32c.extend(checksum, piece)
-            file.write(piece.data)
-        file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
+            _put(file, piece.data)
+        _put(file, memoryview(checksum.to_bytes(_CHECKSUM_BYTES, "little")))
+        file.truncate()
 
 
 def read_plain(path: Path, out: npt.NDArray[Any]) -> None:
@@ -126,6 +129,12 @@ def _padding(rows: npt.NDArray[Any], chunk_rows: int, fill: Any) -> Iterator[Byt
         piece = _bytes(np.full(min(left, step), fill, rows.dtype))
         for done in range(0, left, step):
             yield piece[: min(step, left - done) * rows.itemsize]
+
+
+def _put(file: Any, content: memoryview) -> None:
+    done = 0
+    while done < len(content):
+        done += file.write(content[done:])
 
 
 def _fill(file: Any, space: memoryview) -> int:

@@ -45,9 +45,9 @@ def finish(folder: Path, **changes: object) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
-def die(folder: Path, point: str, calls: int) -> None:
+def die(folder: Path, point: str, calls: int, **changes: object) -> None:
     script = dying.__file__
-    program = [sys.executable, script, point, str(calls), *arguments(folder)]
+    program = [sys.executable, script, point, str(calls), *arguments(folder, **changes)]
     died = subprocess.run(program, capture_output=True, text=True, check=False)
     assert died.returncode == -signal.SIGKILL, died.stderr
 
@@ -140,3 +140,26 @@ def wait_for(happens: Callable[[], bool]) -> None:
     while not happens():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def test_killed_inside_a_long_bucket__what_was_committed_of_it_stays(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    edges = random.integers(0, 3_000, (80_000, 2))
+    np.savetxt(tmp_path / "edges.csv", edges, "%d", ",", header="head,tail", comments="")
+    changes = {
+        "graph.partitions": 1,
+        "model.dimension": 64,
+        "negatives.uniform": 8_000,
+        "training.batch_size": 500,
+        "training.epochs": 1,
+    }
+    die(tmp_path, "sealing", 2, **changes)
+    progress = ModelStore.open(tmp_path / "m.model.zarr").progress
+    ((*bucket, blocks),) = progress["partial"]
+    assert bucket == [0, 0]
+    assert blocks > 0
+    assert 0 < progress["edges"] < len(edges)
+    summary = finish(tmp_path, **changes)
+    assert summary["edges"] == len(edges) - progress["edges"]
+    (entry,) = ModelStore.open(tmp_path / "m.model.zarr").history
+    assert entry["edges"] == len(edges)
