@@ -15,10 +15,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from records import machine, record, recorded
+
+sys.path.append(str(Path(__file__).parents[1]))
+
 from simulated_cluster import Cluster
 
 from daskgraph.config import Config
@@ -123,7 +127,7 @@ def simulate(case: Case, workers: int, rate: float, leases: int) -> dict[str, An
         Progress.from_dict({"epoch": 1}, choice.partitions),
         2,
         buffer=choice.buffer,
-        order="beta",
+        order="comet",
         checkpoint=case.checkpoint,
         seed=0,
         every_epoch=True,
