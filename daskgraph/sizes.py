@@ -63,7 +63,9 @@ def _edge_products(model: Model) -> int:
     return 2 * widest * candidates
 
 
-def choose_sweeps(model: Model, edges: int, threads: int, buffer: int, partitions: int) -> int:
+def choose_sweeps(
+    model: Model, edges: int, threads: int, buffer: int, partitions: int, *, workers: int = 1
+) -> int:
     """Return how often all partitions meet in an epoch: `training.sweeps`, or as often as it costs little.
 
     More sweeps come closer to edges in random order, and move partitions as many times more. That may take a
@@ -79,6 +81,8 @@ def choose_sweeps(model: Model, edges: int, threads: int, buffer: int, partition
         How many threads train, of all workers.
     buffer, partitions
         Partitions that a worker holds, and all there are.
+    workers
+        How many change partitions beside each other.
     """
     training = model.config.training
     if training.sweeps or training.order != "comet" or buffer >= partitions:
@@ -88,7 +92,7 @@ def choose_sweeps(model: Model, edges: int, threads: int, buffer: int, partition
     computing = edges * max(EDGE_SECONDS, 3 * _edge_products(model) / PRODUCTS_PER_SECOND) / threads
     table_bytes = sum(k.count * row_bytes(model, k.name) for k in model.schema.entity_types if k.partitioned)
     moving = groups * table_bytes / MOVED_BYTES_PER_SECOND + leases * LEASE_SECONDS
-    affordable = max(computing / 5, SMALL_SECONDS) / moving
+    affordable = workers * max(computing / 5, SMALL_SECONDS) / moving
     filled = edges / (leases * training.batch_size)
     return max(1, min(MOST_SWEEPS, int(affordable), int(filled)))
 

@@ -135,7 +135,7 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
         workers=workers,
         rates=calibrate(model, held, threads, folder),
         extra_disk=subject.graph_bytes,
-        count_reads=_reads_of(model, subject.edges, threads * workers),
+        count_reads=_reads_of(model, subject.edges, threads, workers),
         notes=subject.notes,
     )
     free = shutil.disk_usage(folder).free
@@ -169,13 +169,14 @@ def _walked(subject: Subject) -> Subject:
     )
 
 
-def _reads_of(model: Model, edges: int, threads: int) -> Callable[[int, int], int]:
+def _reads_of(model: Model, edges: int, threads: int, workers: int) -> Callable[[int, int], int]:
     """Return what counts the partitions that an epoch reads."""
     order = model.config.training.order
 
     def count(partitions: int, buffer: int) -> int:
         sets = held_sets(order, range(partitions), buffer, np.random.default_rng(0))
-        return choose_sweeps(model, edges, threads, buffer, partitions) * count_reads(sets)
+        sweeps = choose_sweeps(model, edges, threads * workers, buffer, partitions, workers=workers)
+        return sweeps * count_reads(sets)
 
     return count
 
