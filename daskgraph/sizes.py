@@ -26,6 +26,9 @@ chance."""
 MOVED_BYTES_PER_SECOND, LEASE_SECONDS, SMALL_SECONDS = 8e8, 6e-3, 1.0
 """Partitions read and written at a time, by a disk; what changing leases takes; what nobody minds."""
 
+SETTLE_SECONDS = 0.5
+"""What it takes a cluster's workers to commit, and to wait for each other."""
+
 MOST_SWEEPS = 16
 """More come no closer to edges in random order."""
 
@@ -64,7 +67,7 @@ def _edge_products(model: Model) -> int:
 
 
 def choose_sweeps(
-    model: Model, edges: int, threads: int, buffer: int, partitions: int, *, workers: int = 1
+    model: Model, edges: int, threads: int, buffer: int, partitions: int, *, workers: int = 0
 ) -> int:
     """Return how often all partitions meet in an epoch: `training.sweeps`, or as often as it costs little.
 
@@ -82,7 +85,8 @@ def choose_sweeps(
     buffer, partitions
         Partitions that a worker holds, and all there are.
     workers
-        How many change partitions beside each other.
+        How many change partitions beside each other; they all commit at the end of a sweep. 0: this process,
+        which does not.
     """
     training = model.config.training
     if training.sweeps or training.order != "comet" or buffer >= partitions:
@@ -92,7 +96,9 @@ def choose_sweeps(
     computing = edges * max(EDGE_SECONDS, 3 * _edge_products(model) / PRODUCTS_PER_SECOND) / threads
     table_bytes = sum(k.count * row_bytes(model, k.name) for k in model.schema.entity_types if k.partitioned)
     moving = groups * table_bytes / MOVED_BYTES_PER_SECOND + leases * LEASE_SECONDS
-    affordable = workers * max(computing / 5, SMALL_SECONDS) / moving
+    affordable = (
+        max(1, workers) * max(computing / 5, SMALL_SECONDS) / (moving + SETTLE_SECONDS * (workers > 0))
+    )
     filled = edges / (leases * training.batch_size)
     return max(1, min(MOST_SWEEPS, int(affordable), int(filled)))
 

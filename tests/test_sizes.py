@@ -140,7 +140,12 @@ def test_choose_sweeps__as_asked_or_as_the_time_of_kernels_allows(graphs: dict[b
     few, many, most = (choose_sweeps(model, edges, 2, 4, 8) for edges in (200, 10**6, 10**9))
     assert 1 == few < many <= most == 16
     assert choose_sweeps(model, 10**6, 8, 2, 512) == 1
-    assert [choose_sweeps(model, 10**5, 2, 2, 16, workers=workers) for workers in (1, 2, 4)] == [1, 2, 5]
+    assert [choose_sweeps(model, 10**5, 2, 2, 16, workers=workers) for workers in (0, 1, 4, 16)] == [
+        1,
+        1,
+        3,
+        12,
+    ]
     asked = model_of(graphs[False], training={"sweeps": 3})
     assert choose_sweeps(asked, 200, 2, 4, 8) == 3
     assert choose_sweeps(model_of(graphs[False], training={"bucket_order": "beta"}), 10**6, 2, 4, 8) == 1

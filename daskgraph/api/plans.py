@@ -175,7 +175,9 @@ def _reads_of(model: Model, edges: int, threads: int, workers: int) -> Callable[
 
     def count(partitions: int, buffer: int) -> int:
         sets = held_sets(order, range(partitions), buffer, np.random.default_rng(0))
-        sweeps = choose_sweeps(model, edges, threads * workers, buffer, partitions, workers=workers)
+        sweeps = choose_sweeps(
+            model, edges, threads * workers, buffer, partitions, workers=workers if workers > 1 else 0
+        )
         return sweeps * count_reads(sets)
 
     return count
