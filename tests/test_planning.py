@@ -145,7 +145,7 @@ def test_choose__has_no_more_partitions_than_entities() -> None:
 
 @pytest.mark.parametrize(
     ("partitions", "memory", "expected"),
-    [(64, 4 * GIBI, 64), (64, GIBI, 21), (64, 512 * MEBI, 9), (4, 1900 * MEBI, 2), (5, 1900 * MEBI, 3)],
+    [(64, 4 * GIBI, 64), (64, GIBI, 21), (64, 512 * MEBI, 10), (4, 1900 * MEBI, 2), (5, 1900 * MEBI, 3)],
 )
 def test_choose_buffer(partitions: int, memory: int, expected: int) -> None:
     assert choose_buffer(sizes(), memory, partitions).buffer == expected
@@ -159,7 +159,7 @@ def test_choose_buffer__as_asked(asked: int, expected: int) -> None:
 @pytest.mark.parametrize(
     ("given", "memory", "partitions", "error", "message"),
     [
-        ({}, 128 * MEBI, 64, MemoryTooSmallError, "an idle process 225.0MiB, edges"),
+        ({}, 128 * MEBI, 64, MemoryTooSmallError, "an idle process 225.0MiB, workspaces"),
         ({"workspace": GIBI}, GIBI, 64, MemoryTooSmallError, "lower negatives.uniform"),
         ({"parameter_bytes": GIBI}, GIBI, 64, MemoryTooSmallError, "operator with fewer numbers"),
         (
