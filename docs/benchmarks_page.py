@@ -121,10 +121,10 @@ gets shorter only until both are the same, at w = √(seconds of one worker's ke
 there: with 64 workers what is moved takes longer than kernels do, so that 50 of 64 are out of reach. Commits
 come on top. With kernels of 141,914 edges/s a thread and partitions exchanged one by one (`bucket_order =
 "beta"`, a change of the script), 64 workers of 2 threads were 51 times as fast as one over their first 40
-leases, and 40.7 times over the whole epoch, 14.3 million edges/s; kernels are faster now, and the order `comet`
-moves about half of a lease's partitions each time, where one of them was. What a faster storage or disks of
-the workers' own would bring was not simulated. The largest graph was simulated with a `training.checkpoint`
-of an hour: a commit writes all that a worker holds, which takes minutes here.
+leases, and 40.7 times over the whole epoch, 14.3 million edges/s; kernels are faster now, and the order
+`comet` moves about half of a lease's partitions each time, where one of them was. What a faster storage or
+disks of the workers' own would bring was not simulated. The largest graph was simulated with a
+`training.checkpoint` of an hour: a commit writes all that a worker holds, which takes minutes here.
 """
 
 GUARD = """## Kept fast
