@@ -81,6 +81,14 @@ class TrainingStarted(Event):
     """The epoch this call begins with, from 1."""
     threads: int
     """Threads that train here, 0 where others do."""
+    partitions: int = 1
+    """Partitions of every partitioned type."""
+    buffer: int = 1
+    """How many of them a worker holds."""
+    sweeps: int = 1
+    """How often all of them meet in an epoch after the first."""
+    done: float = 0.0
+    """Share of the first epoch's edges that are trained already."""
 
 
 @dataclass(frozen=True)

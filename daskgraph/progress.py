@@ -46,11 +46,7 @@ def line(event: Event) -> str | None:
         case events.CompileFinished(seconds) if seconds >= _SECONDS_WORTH_A_LINE:
             return f"kernels are ready after {seconds:.1f} s"
         case events.TrainingStarted():
-            own = f", {event.threads} threads" if event.threads else ""
-            return (
-                f"training: {event.entities:,} entities, {event.relations:,} relations, {event.edges:,} edges"
-                f", epochs {event.first_epoch} to {event.epochs}{own}"
-            )
+            return _training_line(event)
         case events.EpochFinished():
             return (
                 f"epoch {event.epoch}: loss {event.loss:.4f}, "
@@ -122,7 +118,9 @@ class LiveProgress:
                 self._begin("compiling kernels", None)
             case events.TrainingStarted():
                 self._epochs, self._epoch = event.epochs, 0
-                self._begin("training", event.edges * (event.epochs - event.first_epoch + 1), rate=True)
+                self._begin(
+                    "training", event.edges * (event.epochs - event.first_epoch + 1 - event.done), rate=True
+                )
             case events.EdgesTrained():
                 self._trained(event)
             case events.EvaluationStarted(split, edges):
@@ -135,7 +133,7 @@ class LiveProgress:
         if text is not None and not isinstance(event, events.ImportStarted | events.EpochFinished):
             self._display.console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    def _begin(self, description: str, total: int | None, rate: bool = False) -> None:
+    def _begin(self, description: str, total: float | None, rate: bool = False) -> None:
         if self._task is not None:
             self._display.remove_task(self._task)
         self._task = self._display.add_task(description, total=total, note="", rate=rate)
@@ -156,11 +154,32 @@ class LiveProgress:
         )
 
 
+def _training_line(event: events.TrainingStarted) -> str:
+    goes_on = event.first_epoch > 1 or event.done > 0
+    parts = [
+        f"training{' goes on' if goes_on else ''}: {event.entities:,} entities",
+        f"{event.relations:,} relations",
+        f"{event.edges:,} edges",
+        f"epochs {event.first_epoch} to {event.epochs}",
+    ]
+    if event.done:
+        parts[-1] += f" ({event.done:.0%} of the first is done)"
+    if event.buffer < event.partitions:
+        parts.append(f"{event.buffer} of {event.partitions} partitions in memory")
+        parts.append(f"{event.sweeps} sweep{'s' if event.sweeps > 1 else ''} an epoch")
+    if event.threads:
+        parts.append(f"{event.threads} threads")
+    return ", ".join(parts)
+
+
 def _import_line(summary: Mapping[str, Any]) -> str:
     parts = []
     for key in ("edges", "entities", "relations"):
         value = summary.get(key)
         if isinstance(value, dict):
+            if key == "edges" and len(value) > 1:
+                parts += [f"{count:,} {split} edges" for split, count in value.items()]
+                continue
             value = sum(value.values())
         if isinstance(value, int):
             parts.append(f"{value:,} {key}")

@@ -109,6 +109,7 @@ def plan_rows(plan: Any) -> Iterator[Row]:
     for field in fields(plan.memory):
         yield f"  {field.name}", shown_size(getattr(plan.memory, field.name))
     yield "disk", shown_size(plan.disk_bytes)
+    yield "sweeps an epoch", shown(plan.sweeps)
     yield "partitions read an epoch", shown(plan.swaps)
     if plan.rates is not None:
         yield "edges/s", shown(round(plan.rates.edges_per_second))

@@ -64,6 +64,7 @@ PLAN = Plan(
     memory_bytes=15 << 20,
     memory=Memory(1 << 20, 2 << 20, 3 << 20, 4 << 20, 5 << 20, 0),
     disk_bytes=1 << 30,
+    sweeps=3,
     swaps=9,
     seconds=3725.0,
     rates=Rates(12_345.6, 1e9, 2e9),

@@ -24,6 +24,7 @@ STORY: list[events.Event] = [
     events.WalksFinished(60, 1200, 0.25),
     events.CompileStarted(),
     events.CompileFinished(12.34),
+    events.TrainingStarted(30, 2, 1500, 4, 3, 2, partitions=8, buffer=4, sweeps=5, done=0.256),
     events.TrainingStarted(entities=30, relations=2, edges=1500, epochs=2, first_epoch=1, threads=2),
     events.TrainingStarted(entities=30, relations=2, edges=1500, epochs=2, first_epoch=1, threads=0),
     events.EdgesTrained(1, 1000, 3000.0),
@@ -41,9 +42,11 @@ STORY: list[events.Event] = [
 
 LINES = """\
 import: reading a.tsv
-import: 2,000 edges, 30 entities, 2 relations in 0.5 s
+import: 1,500 train edges, 500 test edges, 30 entities, 2 relations in 0.5 s
 walks: 60 walks, 1,200 pairs in 0.2 s
 kernels are ready after 12.3 s
+training goes on: 30 entities, 2 relations, 1,500 edges, epochs 3 to 4 (26% of the first is done), \
+4 of 8 partitions in memory, 5 sweeps an epoch, 2 threads
 training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2, 2 threads
 training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2
 epoch 1: loss 3.0000, 3,000 edges/s, 0.5 s

@@ -14,7 +14,7 @@ from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
 from daskgraph.graph import UNTYPED_ENTITY, UNTYPED_RELATION, EntityType, GraphSchema, RelationType
 from daskgraph.ingest import estimate
 from daskgraph.model import Model
-from daskgraph.planning import Plan, choose, choose_buffer, expected_pairs, make_plan
+from daskgraph.planning import Plan, Rounds, choose, choose_buffer, expected_pairs, make_plan
 from daskgraph.schedule import count_reads
 from daskgraph.schedule.orders import held_sets
 from daskgraph.sizes import choose_sweeps, memory_limit, sizes_of, worker_config
@@ -135,7 +135,7 @@ def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
         workers=workers,
         rates=calibrate(model, held, threads, folder),
         extra_disk=subject.graph_bytes,
-        count_reads=_reads_of(model, subject.edges, threads, workers),
+        count_rounds=_rounds_of(model, subject.edges, threads, workers),
         notes=subject.notes,
     )
     free = shutil.disk_usage(folder).free
@@ -169,16 +169,16 @@ def _walked(subject: Subject) -> Subject:
     )
 
 
-def _reads_of(model: Model, edges: int, threads: int, workers: int) -> Callable[[int, int], int]:
-    """Return what counts the partitions that an epoch reads."""
+def _rounds_of(model: Model, edges: int, threads: int, workers: int) -> Callable[[int, int], Rounds]:
+    """Return what counts how partitions meet in an epoch."""
     order = model.config.training.order
 
-    def count(partitions: int, buffer: int) -> int:
-        sets = held_sets(order, range(partitions), buffer, np.random.default_rng(0))
+    def count(partitions: int, buffer: int) -> Rounds:
+        sets = list(held_sets(order, range(partitions), buffer, np.random.default_rng(0)))
         sweeps = choose_sweeps(
             model, edges, threads * workers, buffer, partitions, workers=workers if workers > 1 else 0
         )
-        return sweeps * count_reads(sets)
+        return Rounds(sweeps, sweeps * len(sets), sweeps * count_reads(sets))
 
     return count
 

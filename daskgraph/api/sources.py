@@ -53,6 +53,11 @@ def is_graph_store(source: Any) -> bool:
     return isinstance(source, str | Path) and (Path(source) / "zarr.json").is_file()
 
 
+def is_folder(source: Any) -> bool:
+    """Tell whether a source is the path of a folder of edge files."""
+    return isinstance(source, str | Path) and Path(source).is_dir()
+
+
 def open_graph_store(source: Any) -> GraphStore | None:
     """Open a source that is a graph store or its path; None for edges to import."""
     if isinstance(source, GraphStore):
@@ -139,7 +144,7 @@ def name_of_source(source: Any) -> str:
 
 def source_files(source: Any) -> SourceFiles:
     """Return the files of each split that a source names; an object in memory is its own train split."""
-    if isinstance(source, str | Path) and Path(source).is_dir():
+    if is_folder(source):
         return find_files(source)
     return SourceFiles(Path(source) if isinstance(source, str) else source)
 

@@ -52,7 +52,7 @@ def import_(
     overrides: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Import EDGES, files of TSV, CSV or Parquet, into a graph store."""
+    """Import EDGES, files of TSV, CSV or Parquet or a folder of train, valid and test, into a graph store."""
     from daskgraph import api, progress, tables
     from daskgraph.config import load
 

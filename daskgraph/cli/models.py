@@ -89,7 +89,8 @@ def train(
         return
     summary = dict(model.summary)
     evaluation = summary.pop("evaluation", None)
-    tables.write_table(("training", "value"), tables.flat_rows(summary))
+    if summary["epochs"] or summary["edges"]:
+        tables.write_table(("training", "value"), tables.flat_rows(summary))
     if evaluation:
         write_evaluation(evaluation)
 

@@ -91,6 +91,8 @@ class _Run:
         self.record = Recorder(store, model, edges, callback, evaluate)
         capacity = choose_held(model, edges, self.threads)
         progress = stored_progress(store, graph, model)
+        self.capacity = capacity
+        self.sweeps = choose_sweeps(model, edges, self.threads, capacity, model.schema.partitions)
         stored = store.read_parameters()
         self.parameters = model.pack(stored) if stored else model.initial()
         self.buffer = Buffer(store, graph, model, capacity)
@@ -100,7 +102,7 @@ class _Run:
             self.record.epochs,
             buffer=capacity,
             order=training.order,
-            sweeps=choose_sweeps(model, edges, self.threads, capacity, model.schema.partitions),
+            sweeps=self.sweeps,
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,
             every_epoch=not self.buffer.holds_all,
@@ -108,7 +110,7 @@ class _Run:
         )
 
     def train(self) -> dict[str, Any]:
-        self.record.begin(self.threads)
+        self.record.begin(self.threads, self.capacity, self.sweeps)
         todo = self._tell(Joined(NAME))
         try:
             while todo:

@@ -74,6 +74,7 @@ class Recorder:
         self._finished = self.first >= self.epochs
         self._resumed_from = self.first if store.progress else None
         self._loss: float | None = None
+        self._sweeps = 1
         self._entries: list[dict[str, Any]] = []
 
     @property
@@ -88,9 +89,20 @@ class Recorder:
         training = self.model.config.training
         return rate_factor([*self.store.history, *self._entries], training.decay, training.plateau)
 
-    def begin(self, threads: int) -> None:
-        """Say what is going to be trained."""
+    def begin(self, threads: int, buffer: int, sweeps: int) -> None:
+        """Say what is going to be trained.
+
+        Parameters
+        ----------
+        threads
+            Threads that train here.
+        buffer
+            Partitions that a worker holds.
+        sweeps
+            How often all partitions meet in an epoch after the first.
+        """
         self.keeper.keep()
+        self._sweeps = sweeps
         if self.first >= self.epochs:
             return
         schema = self.model.schema
@@ -101,6 +113,10 @@ class Recorder:
             epochs=self.epochs,
             first_epoch=self.first + 1,
             threads=threads,
+            partitions=schema.partitions,
+            buffer=buffer,
+            sweeps=sweeps,
+            done=self.store.progress.get("edges", 0) / max(self.edges, 1),
         )
         self.callback(event)
 
@@ -157,6 +173,7 @@ class Recorder:
         return {
             "edges": self.trained,
             "epochs": epochs,
+            "epochs_in_all": progress.epoch,
             "seconds": seconds,
             "compute_seconds": sum(worker.compute for worker in spent),
             "io_wait_seconds": sum(worker.waiting for worker in spent),
@@ -165,6 +182,7 @@ class Recorder:
             "peak_memory_bytes": max(worker.peak for worker in spent),
             "workers": len(spent),
             "swaps": sum(worker.reads for worker in spent) / max(epochs, 1),
+            "sweeps": self._sweeps,
             "resumed_from": self._resumed_from,
             **self.keeper.finish(),
         }

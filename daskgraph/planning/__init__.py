@@ -7,7 +7,7 @@ together no more than the whole.
 
 from daskgraph.planning.choosing import choose, choose_buffer
 from daskgraph.planning.memory import IDLE_BYTES, Choice, Memory, Sizes, Table, memory_of
-from daskgraph.planning.plans import Plan, Rates, beta_reads, expected_pairs, make_plan
+from daskgraph.planning.plans import Plan, Rates, Rounds, beta_reads, expected_pairs, make_plan
 
 __all__ = [
     "IDLE_BYTES",
@@ -15,6 +15,7 @@ __all__ = [
     "Memory",
     "Plan",
     "Rates",
+    "Rounds",
     "Sizes",
     "Table",
     "beta_reads",

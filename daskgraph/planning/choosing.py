@@ -70,7 +70,10 @@ def choose_buffer(sizes: Sizes, limit: int, partitions: int, *, buffer: int = 0,
     whole = Choice(partitions, partitions)
     if most == partitions and memory_of(sizes, whole).needed <= limit:
         return whole
-    possible = [held for held in range(SMALLEST_BUFFER, most + 1) if slots(partitions, held) < partitions]
+    # Two groups that take turns are of one size.
+    step = 2 if sizes.in_groups else 1
+    held_counts = range(SMALLEST_BUFFER, most + 1, step)
+    possible = [held for held in held_counts if slots(partitions, held) < partitions]
     fitting = bisect_left(
         possible, True, key=lambda held: memory_of(sizes, Choice(partitions, held)).needed > limit
     )

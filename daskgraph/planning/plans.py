@@ -1,13 +1,27 @@
 """What a training will take in all: partitions, memory, disk, swaps, time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from daskgraph.planning.memory import Choice, Memory, Sizes, memory_of
 
 FEW_BATCHES = 4
 """A bucket of fewer batches is more overhead than training."""
+
+LEASE_SECONDS = 2.5e-3
+"""What the change from one lease to the next takes beside reading and writing."""
+
+
+class Rounds(NamedTuple):
+    """How partitions meet in an epoch after the first."""
+
+    sweeps: int
+    """So often all of them do."""
+    changes: int
+    """So often a worker goes from one lease to the next, in all sweeps."""
+    reads: int
+    """Partitions that are read, in all sweeps."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +56,10 @@ class Plan:
     """Where that goes."""
     disk_bytes: int
     """What will be written to the disk at most: the model, a commit on its way, and what `extra_disk` was."""
+    sweeps: int
+    """So often all partitions meet in an epoch after the first."""
     swaps: int
-    """Partitions that are read in an epoch, after the first."""
+    """Partitions that are read in such an epoch."""
     seconds: float | None
     """Time of all epochs; None where no rates were given."""
     rates: Rates | None
@@ -85,7 +101,7 @@ def make_plan(
     workers: int = 1,
     rates: Rates | None = None,
     extra_disk: int = 0,
-    count_reads: Callable[[int, int], int] | None = None,
+    count_rounds: Callable[[int, int], Rounds] | None = None,
     notes: tuple[str, ...] = (),
 ) -> Plan:
     """Return what a training will take.
@@ -104,13 +120,13 @@ def make_plan(
         How fast one of them is, if that is known.
     extra_disk
         Bytes that are written beside the model, such as a graph that is still to be imported.
-    count_reads
-        Tells for partitions and buffer how many partitions an epoch reads; `beta_reads` if None.
+    count_rounds
+        Tells for partitions and buffer how partitions meet in an epoch; once, in the order `beta`, if None.
     notes
         What to know beside the figures.
     """
     partitions, buffer = choice.partitions, choice.buffer
-    swaps = 0 if buffer >= partitions else (count_reads or beta_reads)(partitions, buffer)
+    rounds = Rounds(1, 0, 0) if buffer >= partitions else (count_rounds or _beta_rounds)(partitions, buffer)
     memory = memory_of(sizes, choice)
     return Plan(
         entities={table.name: table.rows for table in sizes.tables},
@@ -122,11 +138,12 @@ def make_plan(
         memory=memory,
         # A commit stands beside what it replaces until it is whole.
         disk_bytes=(2 + sizes.copies) * (sizes.table_bytes + sizes.parameter_bytes // 2) + extra_disk,
-        swaps=swaps,
-        seconds=None if rates is None else _seconds(sizes, choice, swaps, rates, epochs / workers),
+        sweeps=rounds.sweeps,
+        swaps=rounds.reads,
+        seconds=None if rates is None else _seconds(sizes, choice, rounds, rates, epochs / workers),
         rates=rates,
         workers_at_most=max(1, partitions // (2 * buffer)),
-        notes=(*notes, *_notes(sizes, choice)),
+        notes=(*notes, *_notes(sizes, choice, rounds, rates)),
     )
 
 
@@ -143,19 +160,39 @@ def beta_reads(partitions: int, buffer: int) -> int:
     return left + ((rounds + 1) * (2 * left - rounds * step)) // 2
 
 
-def _seconds(sizes: Sizes, choice: Choice, swaps: int, rates: Rates, epochs: float) -> float:
+def _beta_rounds(partitions: int, buffer: int) -> Rounds:
+    reads = beta_reads(partitions, buffer)
+    return Rounds(1, reads, reads)
+
+
+def _seconds(sizes: Sizes, choice: Choice, rounds: Rounds, rates: Rates, epochs: float) -> float:
     """Kernels run while partitions are read and written: the slower of the two sets the pace."""
-    moved = swaps * sizes.partition_bytes(choice.partitions)
-    moving = moved / rates.read_bytes_per_second + moved / rates.write_bytes_per_second
+    moving = _moving(sizes, choice, rounds, rates)
     last_commit = sizes.table_bytes / rates.write_bytes_per_second
-    return epochs * max(sizes.edges / rates.edges_per_second, moving) + last_commit
+    epoch = max(sizes.edges / rates.edges_per_second, moving) + rounds.changes * LEASE_SECONDS
+    return epochs * epoch + last_commit
 
 
-def _notes(sizes: Sizes, choice: Choice) -> tuple[str, ...]:
+def _moving(sizes: Sizes, choice: Choice, rounds: Rounds, rates: Rates) -> float:
+    """Return the seconds that partitions are read and written in an epoch."""
+    moved = rounds.reads * sizes.partition_bytes(choice.partitions)
+    return moved / rates.read_bytes_per_second + moved / rates.write_bytes_per_second
+
+
+def _notes(sizes: Sizes, choice: Choice, rounds: Rounds, rates: Rates | None) -> Iterator[str]:
     bucket = sizes.edges / choice.partitions**2
-    if choice.partitions == 1 or bucket >= FEW_BATCHES * sizes.batch_size:
-        return ()
-    return (
-        f"a bucket holds {bucket:,.0f} edges, fewer than {FEW_BATCHES} batches of {sizes.batch_size}: "
-        "more training.memory or a smaller training.batch_size will train faster",
-    )
+    if choice.partitions > 1 and bucket < FEW_BATCHES * sizes.batch_size:
+        yield (
+            f"a bucket holds {bucket:,.0f} edges, fewer than {FEW_BATCHES} batches of {sizes.batch_size}: "
+            "more training.memory or a smaller training.batch_size will train faster"
+        )
+    if rates is None:
+        return
+    computing = sizes.edges / rates.edges_per_second
+    changing = _moving(sizes, choice, rounds, rates) + rounds.changes * LEASE_SECONDS
+    if changing > computing:
+        fewer = ", or training.sweeps=1, which costs quality" if rounds.sweeps > 1 else ""
+        yield (
+            f"changing partitions takes {changing:,.2g} s an epoch, training {computing:,.2g} s: fewer "
+            f"graph.partitions or a larger training.buffer will train faster{fewer}"
+        )

@@ -357,6 +357,18 @@ def test_train__many_valid_edges_are_told_of(
     assert any(notice.startswith(text) for notice in notices) == told
 
 
+def test_import__a_folder_of_splits(tmp_path: Path) -> None:
+    folder = tmp_path / "source"
+    folder.mkdir()
+    rings(16).to_csv(folder / "train.csv", index=False)
+    rings(16)[:6].to_csv(folder / "test.csv", index=False)
+    other = tmp_path / "other.csv"
+    rings(16)[:3].to_csv(other, index=False)
+    assert daskgraph.import_edges(folder, tmp_path / "a.zarr")["edges"] == {"train": 48, "test": 6}
+    given = daskgraph.import_edges(str(folder), tmp_path / "b.zarr", test=other, valid=other)
+    assert given["edges"] == {"train": 48, "valid": 3, "test": 3}
+
+
 def test_evaluate__by_path(tmp_path: Path) -> None:
     folder = tmp_path / "source"
     folder.mkdir()
