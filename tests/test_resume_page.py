@@ -64,7 +64,7 @@ def test_page(small_clone: Path) -> None:
         else:
             assert done.returncode == 0, f"{words}: {done.stderr}"
         told += done.stderr
-    assert re.search(r"training: .* epochs [2-6] to 6", told)
+    assert re.search(r"training goes on: .* epochs [2-6] to 6", told)
     assert "snapshot 8 is left out" in told
     assert "films.model.zarr is as it was after epoch 7, of its snapshot 7" in told
     films, enough = ModelStore.open("films.model.zarr"), ModelStore.open("enough.model.zarr")

@@ -51,7 +51,7 @@ def train_anywhere(
     buffer = choose_held(Model(own, graph.schema), edges, threads)
     shared = buffer if workers == 1 else min(buffer, max(2, graph.schema.partitions // (2 * workers)))
     sweeps = choose_sweeps(model, edges, threads * workers, shared, graph.schema.partitions, workers=workers)
-    limits = Limits(buffer, sweeps, cluster.patience_seconds, own.to_dict())
+    limits = Limits(buffer, shared, sweeps, cluster.patience_seconds, own.to_dict())
     if client is None and cluster.kind == "slurm":
         from daskgraph.executors.slurm import slurm_client
 

@@ -148,7 +148,7 @@ class _Run:
         self.finished = self.stopping = False
 
     def train(self) -> dict[str, Any]:
-        self.record.begin(0, self.limits.buffer, self.limits.sweeps)
+        self.record.begin(0, self.limits.shared, self.limits.sweeps)
         try:
             while not self.finished:
                 self._look()

@@ -74,6 +74,9 @@ class Limits:
     buffer: int
     """Partitions that a worker can hold."""
 
+    shared: int
+    """Partitions that it holds when all workers have come."""
+
     sweeps: int
     """So often all partitions meet in an epoch."""
 
