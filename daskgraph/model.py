@@ -174,7 +174,8 @@ class Model:
             corrupt_head=negatives.corrupt in ("both", "head"),
             corrupt_tail=negatives.corrupt in ("both", "tail"),
             uniform=negatives.uniform,
-            margin=np.float32(loss.margin if loss.function not in OFFSETS or comparator.distance else 0),
+            head_margin=self._margin(group, group.head),
+            tail_margin=self._margin(group, group.tail),
             regularization=np.float32(loss.regularization),
             max_norm=np.float32(model.max_norm),
             learning_rate=np.float32(training.learning_rate),
@@ -184,6 +185,16 @@ class Model:
             temperature=np.float32(loss.adversarial_temperature),
             dropout=np.float32(model.dropout),
         )
+
+    def _margin(self, group: Group, entity_type: str) -> np.float32:
+        """Return the margin of the loss where entities of a type are candidates."""
+        loss, negatives = self.config.loss, self.config.negatives
+        if loss.function == "softmax":
+            if not negatives.stand_for_all or group.all_candidates:
+                return np.float32(0)
+            return np.float32(np.log(self.schema.entity_type(entity_type).count / negatives.uniform))
+        offset_alone = loss.function in OFFSETS and not COMPARATORS[self.config.model.comparator].distance
+        return np.float32(0 if offset_alone else loss.margin)
 
     @property
     def _loss(self) -> Variant:

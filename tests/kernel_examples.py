@@ -126,6 +126,7 @@ def make_functions(options: Options) -> Functions:
 
 def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.05) -> Settings:
     comparator = COMPARATORS[options.comparator]
+    margin = np.float32(options.margin if options.loss not in OFFSETS or comparator.distance else 0)
     return Settings(
         identity=options.operator == "none",
         complex_parameters=OPERATORS[options.operator].complex,
@@ -138,7 +139,8 @@ def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.
         corrupt_head=options.corrupt in ("both", "head"),
         corrupt_tail=options.corrupt in ("both", "tail"),
         uniform=options.uniform,
-        margin=np.float32(options.margin if options.loss not in OFFSETS or comparator.distance else 0),
+        head_margin=margin,
+        tail_margin=margin,
         regularization=np.float32(options.regularization),
         max_norm=np.float32(options.max_norm),
         learning_rate=np.float32(rate),

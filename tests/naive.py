@@ -91,7 +91,8 @@ def lose(
     if loss == "logistic":
         against = (shares * np.logaddexp(0, margin + scores)).sum()
         return float(np.logaddexp(0, -margin - positive) + against)
-    return float(np.logaddexp.reduce([positive, *scores]) - positive)
+    own = positive - margin
+    return float(np.logaddexp.reduce([own, *scores]) - own)
 
 
 def adversarial_shares(scores: Reals, temperature: float) -> Reals | None:

@@ -113,6 +113,14 @@ def test_unknown_key(keys: dict[str, Any], message: str) -> None:
         ({"negatives": {"uniform": 0, "in_batch": False}}, "negatives.uniform = 0 leaves no candidates"),
         ({"model": {"dropout": 1.0}}, "model.dropout = 1.0 should be less than 1"),
         ({"loss": {"adversarial_temperature": 2.0}}, "adversarial_temperature = 2.0 has no place in softmax"),
+        ({"negatives": {"stand_for_all": True}}, "stand_for_all = True needs negatives.in_batch = false"),
+        (
+            {
+                "negatives": {"stand_for_all": True, "in_batch": False},
+                "loss": {"function": "ranking"},
+            },
+            "stand_for_all = True needs loss.function = softmax",
+        ),
         ({"relations": {"name": "a"}}, "relations = {'name': 'a'} should be a list of tables"),
         ({"relations": [{"name": "a"}, {"name": "a"}]}, "relations.1.name = 'a' is the name of an earlier"),
         ({"entities": {"user": {}}}, "entities.user = {} is used by no relation"),

@@ -95,6 +95,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "loss.regularization": ({}, 0.0, 0.1, changes_vectors),
     "negatives.in_batch": ({}, True, False, changes_vectors),
     "negatives.uniform": ({}, 5, 9, changes_vectors),
+    "negatives.stand_for_all": ({"negatives": {"in_batch": False}}, False, True, changes_vectors),
     "negatives.mask_positives": ({}, False, True, changes_vectors),
     "negatives.all": ({}, False, True, changes_vectors),
     "negatives.corrupt": ({}, "both", "tail", changes_vectors),

@@ -83,6 +83,8 @@ class Step:
         self.comparator = COMPARATORS[case["comparator"]]
         all_candidates = bool(case.get("all_negs"))
         relation_rate = case.get("relation_lr")
+        # PBG knows no offset, and no candidates that stand for others.
+        margin = np.float32(0 if case["loss"] in (*OFFSETS, "softmax") else case["margin"])
         self.settings = Settings(
             identity=case["operator"] == "none",
             complex_parameters=self.operator.complex,
@@ -95,8 +97,8 @@ class Step:
             corrupt_head=not case.get("disable_lhs_negs", False),
             corrupt_tail=not case.get("disable_rhs_negs", False),
             uniform=len(arrays["lhs_uniform"]),
-            # PBG knows no offset.
-            margin=np.float32(0 if case["loss"] in OFFSETS else case["margin"]),
+            head_margin=margin,
+            tail_margin=margin,
             regularization=np.float32(case.get("regularization_coef", 0)),
             max_norm=np.float32(case.get("max_norm") or 0),
             learning_rate=np.float32(case["lr"]),

@@ -34,6 +34,7 @@ def check(config: Config) -> None:
     _check_types(config)
     _check_dimensions(config)
     _check_candidates(config)
+    _check_stand_for_all(config)
     _check_temperature(config)
     _check_patience(config)
     _check_jobs(config)
@@ -100,6 +101,19 @@ def _check_candidates(config: Config) -> None:
     if not config.relations or not all(relation.all_candidates for relation in config.relations):
         allowed = "leaves no candidates; set it, or negatives.in_batch or negatives.all"
         raise ConfigValueError("negatives.uniform", 0, allowed)
+
+
+def _check_stand_for_all(config: Config) -> None:
+    if not config.negatives.stand_for_all:
+        return
+    for key, fits in (
+        ("loss.function = softmax", config.loss.function == "softmax"),
+        ("negatives.in_batch = false", not config.negatives.in_batch),
+        ("negatives.frequency = 0", not config.negatives.frequency),
+        ("negatives.uniform > 0", config.negatives.uniform > 0),
+    ):
+        if not fits:
+            raise ConfigValueError("negatives.stand_for_all", True, f"needs {key}")
 
 
 def _check_temperature(config: Config) -> None:

@@ -142,6 +142,8 @@ class NegativesConfig(Section):
     """So many fresh entities a batch, on each side, all with the same chance unless `frequency` is given."""
     frequency: NonNegative = 0.0
     """Power of an entity's train edges to which its chance to be drawn is in proportion; 0: all alike."""
+    stand_for_all: bool = False
+    """Whether softmax counts a drawn one as often as there are entities for it; in_batch must be false."""
     mask_positives: bool = False
     """Whether the edge's own entity never counts as a candidate, even if drawn by chance."""
     all: bool = False

@@ -118,15 +118,13 @@ def _ignore_positives(functions, settings, ranges, ids, first, scores):
 
 
 @inner_kernel
-def _lose(functions, settings, positive, scores, weights, d_positive, gradient):
+def _lose(functions, settings, margin, positive, scores, weights, d_positive, gradient):
     """The loss of one side; gradients of the positives' scores and of all others."""
     if settings.keeps_scores:
         for i in range(scores.shape[0]):
             for j in range(scores.shape[1]):
                 gradient[i, j] = scores[i, j]
-    return call_loss(
-        functions.loss, (positive, gradient, weights, settings.margin, settings.temperature, d_positive)
-    )
+    return call_loss(functions.loss, (positive, gradient, weights, margin, settings.temperature, d_positive))
 
 
 @inner_kernel
@@ -204,8 +202,10 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     weights = work.weights[:size]
     _pair(functions, settings, tail_queries, positive_tails, tail_positive)
     _pair(functions, settings, head_queries, positive_heads, head_positive)
-    loss = _lose(functions, settings, tail_positive, tail_scores, weights, tail_d, tail_gradient)
-    loss += _lose(functions, settings, head_positive, head_scores, weights, head_d, head_gradient)
+    margin = settings.tail_margin
+    loss = _lose(functions, settings, margin, tail_positive, tail_scores, weights, tail_d, tail_gradient)
+    margin = settings.head_margin
+    loss += _lose(functions, settings, margin, head_positive, head_scores, weights, head_d, head_gradient)
 
     transpose(head_gradient, columns, columns, tail_gradient, True)
     _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)

@@ -21,21 +21,25 @@ _FACTORS = 120
 
 @variant(LOSS)
 def softmax(positive, scores, weights, margin, temperature, d_positive):
-    """Σ weights (log(e**positive + Σ e**scores) - positive) over b rows of n candidates. Equation 20."""
+    """Σ weights (log(e**own + Σ e**scores) - own) over b rows of n candidates, own = positive - margin.
+
+    The margin is the logarithm of how many entities a candidate stands for. Equations 20, 26.
+    """
     loss = 0.0
     for i in range(len(positive)):
         row = scores[i]
-        highest = positive[i]
+        score = positive[i] - margin
+        highest = score
         for j in range(len(row)):
             highest = maximum(highest, row[j])
-        own = exponential(positive[i] - highest)
+        own = exponential(score - highest)
         total = own
         for j in range(len(row)):
             share = exponential(row[j] - highest)
             total += share
             row[j] = share
         weight = weights[i]
-        loss += weight * (np.log(np.float64(total)) + highest - positive[i])
+        loss += weight * (np.log(np.float64(total)) + highest - score)
         scale = weight / total
         d_positive[i] = own * scale - weight
         for j in range(len(row)):

@@ -78,7 +78,8 @@ class Settings(NamedTuple):
     corrupt_head: bool
     corrupt_tail: bool
     uniform: int
-    margin: np.float32
+    head_margin: np.float32  # of the loss, where heads are corrupted
+    tail_margin: np.float32
     regularization: np.float32
     max_norm: np.float32
     learning_rate: np.float32
@@ -184,7 +185,7 @@ SETTINGS = record(
     Settings,
     *[types.boolean] * 10,
     types.int64,
-    *[types.float32] * 5,
+    *[types.float32] * 6,
     *[types.boolean] * 2,
     *[types.float32] * 2,
 )
