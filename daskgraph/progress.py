@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -17,9 +18,18 @@ _SECONDS_WORTH_A_LINE = 1.0
 
 
 @contextmanager
-def show(stream: TextIO | None = None) -> Iterator[Callback]:
+def show(stream: TextIO | None = None, *, stamped: bool = False) -> Iterator[Callback]:
     """Give a callback that shows progress on a stream (default: standard error) until the block ends.
 
+    Parameters
+    ----------
+    stream
+        Where it is shown.
+    stamped
+        Whether lines that are no live bar begin with date and time, as long logs need them.
+
+    Examples
+    --------
     >>> from daskgraph.events import Notice
     >>> with show(sys.stdout) as callback:
     ...     callback(Notice("32 partitions"))
@@ -27,7 +37,8 @@ def show(stream: TextIO | None = None) -> Iterator[Callback]:
     """
     stream = sys.stderr if stream is None else stream
     if not (_in_jupyter() or stream.isatty()):
-        yield PlainProgress(lambda text: print(text, file=stream, flush=True))
+        stamp = _now if stamped else str
+        yield PlainProgress(lambda text: print(f"{stamp()}{text}", file=stream, flush=True))
         return
     display = _live_display(stream)
     with display:
@@ -162,7 +173,7 @@ def _training_line(event: events.TrainingStarted) -> str:
         f"{event.edges:,} edges",
         f"epochs {event.first_epoch} to {event.epochs}",
     ]
-    if event.done:
+    if 0 < event.done < 1:
         parts[-1] += f" ({event.done:.0%} of the first is done)"
     if event.buffer < event.partitions:
         parts.append(f"{event.buffer} of {event.partitions} partitions in memory")
@@ -184,6 +195,10 @@ def _import_line(summary: Mapping[str, Any]) -> str:
         if isinstance(value, int):
             parts.append(f"{value:,} {key}")
     return f"import: {', '.join(parts)} in {summary.get('seconds', 0.0):.1f} s"
+
+
+def _now() -> str:
+    return f"{datetime.now():%Y-%m-%d %H:%M:%S} "
 
 
 def _in_jupyter() -> bool:

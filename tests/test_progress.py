@@ -1,4 +1,5 @@
 import io
+import re
 import sys
 from types import SimpleNamespace
 from typing import Any
@@ -54,6 +55,13 @@ epoch 2: loss 1.0000, 3,000 edges/s, 0.5 s
 test: MRR 0.2500, Hits@10 0.5000, 0.2 s
 2 partitions
 """.splitlines()
+
+
+def test_show__stamped_lines() -> None:
+    stream = io.StringIO()
+    with progress.show(stream, stamped=True) as callback:
+        callback(events.Notice("2 partitions"))
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d 2 partitions\n", stream.getvalue())
 
 
 def test_show__plain_lines() -> None:

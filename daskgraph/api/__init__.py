@@ -234,6 +234,8 @@ def cancel(model: Model | str | Path) -> list[str]:
     ------
     SlurmMissingError, SlurmCommandError
         SLURM is not there, or does not answer.
+    NotAStoreError
+        There is no such model, and no jobs of it.
     """
     from daskgraph.executors.slurm import cancel as cancel_jobs
 

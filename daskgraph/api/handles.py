@@ -227,6 +227,7 @@ class Model:
                 for kind in self.store.schema.entity_types
             },
             "epochs": self.epochs,
+            "trained_now_by": self.store.trainer(),
             "loss": history[-1]["loss"] if history else None,
             "snapshots": {name: _outline(self.store, name) for name in self.store.snapshots.names()},
             "bytes": self.store.disk_bytes,

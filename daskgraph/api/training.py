@@ -85,7 +85,7 @@ def train_source(
     given = given_keys(config)
     target = model_path(source, path)
     if client is None:
-        check_place(planned_config(target, given), target)
+        check_place(planned_config(target, given), target, callback)
     if target.exists():
         if init is not None:
             _check_init(init, target)
@@ -130,7 +130,7 @@ def planned_config(target: Path, given: dict[str, Any]) -> Config:
     stored = ModelStore.open(target).config if target.exists() else {}
     sections = ("training", "cluster")
     base, told = ({name: keys[name] for name in sections if name in keys} for keys in (stored, given))
-    return merge(base, told)
+    return _merged(base, told, target)
 
 
 def _open(
@@ -151,12 +151,24 @@ def _open(
             raise OtherGraphError(str(target), name_of_source(source))
     base = numbered_relations(store.config, store.schema, given)
     stored = merge_stored(base, {}, store.path)
-    config = merge(base, given)
+    config = _merged(base, given, target)
     check_fixed(stored, config)
     _check_patience(config, graph)
     if config != stored:
         store.set_config(config.to_dict())
     return store, graph
+
+
+def _merged(stored: Mapping[str, Any], given: Mapping[str, Any], model: Path) -> Config:
+    """Return the config of a model with the keys given now; say which it keeps where the two do not fit."""
+    try:
+        return merge(stored, given)
+    except ConfigValueError as error:
+        section, _, key = error.path.partition(".")
+        if key in given.get(section, {}) or key not in stored.get(section, {}):
+            raise
+        kept = f"{error.allowed}; {model} keeps that from before: give {error.path} too"
+        raise ConfigValueError(error.path, error.given, kept) from None
 
 
 def check_fixed(stored: Config, config: Config) -> None:

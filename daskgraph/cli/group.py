@@ -1,6 +1,7 @@
 """The group of all commands: whatever fails in one ends in one line and an exit status."""
 
 import errno
+import logging
 import os
 import sys
 import traceback
@@ -18,6 +19,8 @@ class Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; 0: done, 1: failed, 2: bad usage, 130: interrupted."""
+        # Dask leaves tasks behind that end with their worker; what that means is told as an event.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):

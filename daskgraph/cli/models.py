@@ -1,5 +1,6 @@
 """Commands that make and change models, or tell of them: train, restore, cancel, export, info."""
 
+import os
 from typing import Any
 
 import click
@@ -72,7 +73,9 @@ def train(
     if dry_run:
         click.echo(api.job_script(source, output, config=given), nl=False)
         return
-    with progress.show() as callback:
+    # A run on a cluster is long, and its log is read when something has happened.
+    stamped = given.get("cluster", {}).get("kind") == "slurm" or "SLURM_JOB_ID" in os.environ
+    with progress.show(stamped=stamped) as callback:
         model = api.train(
             source,
             output,

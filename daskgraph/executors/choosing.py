@@ -85,18 +85,18 @@ def spread_over(config: Config, client: Client | None = None) -> Iterator[Spread
         yield ClusterSpread(connected, cluster.patience_seconds, own.training.threads)
 
 
-def check_place(config: Config, path: Path) -> None:
+def check_place(config: Config, path: Path, callback: Callback) -> None:
     """Refuse, before anything is done for the model at a path, a place where it can not be trained.
 
     Raises
     ------
-    SlurmMissingError, SubmissionRefusedError, ConfigValueError
+    SlurmMissingError, SlurmCommandError, SubmissionRefusedError, ConfigValueError
         Jobs can not be submitted here, or SLURM would refuse them.
     """
     if config.cluster.kind == "slurm":
         from daskgraph.executors.slurm import check
 
-        check(config, path)
+        check(config, path, callback)
 
 
 def check_partitions(partitions: int, workers: int, callback: Callback) -> None:

@@ -310,7 +310,8 @@ class _Run:
         lease, failure = self.schedule.holders().get(address), future.exception()
         self.store.remove_staging(known.name)
         known.name, known.committed = f"worker-{uuid.uuid4().hex[:8]}", False
-        self.callback(Notice(f"worker {address} failed: {failure or type(failure).__name__}"))
+        if not self.stopping:
+            self.callback(Notice(f"worker {address} failed: {failure or type(failure).__name__}"))
         reason = "".join(traceback.format_exception(failure, limit=-5))
         self._tell(Failed(address, lease.number if lease is not None else 0, reason))
 

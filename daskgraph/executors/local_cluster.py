@@ -36,8 +36,8 @@ def local_client(workers: int) -> Iterator[Client]:
             worker_dashboard_address=f"{LOOPBACK}:0",
             memory_limit=0,
             preload=[__name__],
-            # A worker that takes long to end is killed in the end; nobody has to know.
-            silence_logs=logging.ERROR,
+            # What goes wrong with a worker is told as an event.
+            silence_logs=logging.CRITICAL,
         ) as cluster,
         Client(cluster) as client,
     ):

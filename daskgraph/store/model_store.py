@@ -266,6 +266,10 @@ class ModelStore:
         self._lock = Lock(self.path, self.path / "staging")
         return self._lock
 
+    def trainer(self) -> str | None:
+        """Return in words who trains this model now; None where nobody does."""
+        return Lock(self.path, self.path / "staging").alive()
+
     def sweep(self) -> None:
         """Finish a commit that was cut short, and remove what dead leases have staged; the lock is held."""
         stage.sweep(self.path)

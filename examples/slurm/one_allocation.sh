@@ -29,6 +29,10 @@ for role in SCHEDULER WORKER CLIENT; do
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__CERT=$run/certificate.pem"
     export "DASK_DISTRIBUTED__COMM__TLS__${role}__KEY=$run/key.pem"
 done
+# What Dask tells of workers that come and go is not worth a line.
+export DASK_LOGGING__DISTRIBUTED=critical
+# A worker may use all memory of its node's part of the job; Dask would give it one CPU's share.
+memory=${SLURM_MEM_PER_NODE:+${SLURM_MEM_PER_NODE}MiB}
 # What workers hold is ours, and Dask knows nothing of it.
 for limit in TARGET SPILL PAUSE; do
     export "DASK_DISTRIBUTED__WORKER__MEMORY__${limit}=False"
@@ -46,6 +50,7 @@ srun --cpus-per-task="$SLURM_CPUS_PER_TASK" bash -c '
     mkdir -p "$scratch"
     trap "rm -rf \"$scratch\"" EXIT
     python3 -m distributed.cli.dask_worker --local-directory "$scratch" --death-timeout 120 "$@"
-' worker --scheduler-file "$run/scheduler.json" --nthreads 1 --no-dashboard ${interface:+--interface "$interface"} &
+' worker --scheduler-file "$run/scheduler.json" --nthreads 1 --memory-limit "${memory:-0}" \
+    --no-dashboard --dashboard-address 127.0.0.1:0 ${interface:+--interface "$interface"} &
 
 daskgraph train "$@" --cluster "$run/scheduler.json"

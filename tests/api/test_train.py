@@ -1,5 +1,7 @@
 """Training through the API: sources, answers, going on, and what is refused."""
 
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from known_graphs import clique_purity, cliques, rings
 
 import daskgraph
 from daskgraph.api.sources import default_model_path, graph_path_beside
+from daskgraph.config import Config
 from daskgraph.errors import (
     ConfigValueError,
     FixedKeyError,
@@ -25,6 +28,7 @@ from daskgraph.errors import (
     UnknownVariantError,
 )
 from daskgraph.events import EdgesTrained, Event, Notice
+from daskgraph.store import ModelStore
 
 SMALL: dict[str, Any] = {
     "model": {"dimension": 8},
@@ -92,6 +96,11 @@ def test_model__holds_what_was_trained(model: daskgraph.Model) -> None:
     assert "2 epochs" in repr(reopened)
     info = reopened.info()
     assert (info["epochs"], info["entities"], info["dimension"]) == (2, {"entity": 16}, {"entity": 8})
+    assert info["trained_now_by"] is None
+    with reopened.store.lock():
+        assert re.match(
+            rf"process {os.getpid()} on .* \(last sign of life 0 s ago\)", model.info()["trained_now_by"]
+        )
 
 
 def test_model__relation_parameters(tmp_path: Path) -> None:
@@ -355,6 +364,20 @@ def test_train__many_valid_edges_are_told_of(
     notices = [event.text for event in events if isinstance(event, Notice)]
     text = "6 valid edges will be ranked against all entities: evaluation.candidates=1000 takes a sample"
     assert any(notice.startswith(text) for notice in notices) == told
+
+
+def test_train__says_which_key_a_model_keeps(tmp_path: Path) -> None:
+    path = tmp_path / "m.model.zarr"
+    daskgraph.train(rings(16), path, config=SMALL)
+    stored = ModelStore.open(path)
+    kept = {
+        **stored.config,
+        "cluster": {**stored.config["cluster"], "kind": "slurm", "workers": 4, "minimum": 3},
+    }
+    stored.set_config(Config.from_dict(kept).to_dict())
+    said = r"cluster.minimum = 3 is more than cluster.workers, 2; .*m.model.zarr keeps that from before"
+    with pytest.raises(ConfigValueError, match=said):
+        daskgraph.train(rings(16), path, config={"cluster": {"workers": 2}})
 
 
 def test_import__a_folder_of_splits(tmp_path: Path) -> None:

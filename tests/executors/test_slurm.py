@@ -19,14 +19,17 @@ from daskgraph.config import Config
 from daskgraph.errors import (
     ConfigError,
     JobsFailedError,
+    NotAStoreError,
     SlurmCommandError,
     SlurmMissingError,
     SubmissionRefusedError,
 )
+from daskgraph.events import Event, Notice, ignore
 from daskgraph.executors.slurm import Run, commands, job_script
 from daskgraph.executors.slurm.crew import Crew
 from daskgraph.executors.slurm.keeper import AT_ONCE, Keeper, hands_back_at, margin
 from daskgraph.executors.slurm.starting import (
+    cancel,
     check,
     dashboard_hint,
     make_certificate,
@@ -127,7 +130,7 @@ def test_script__asks_for_one_worker_that_is_not_started_twice() -> None:
     assert "--name $SLURM_JOB_ID --nthreads 1" in command
     assert "--memory-limit 3.60GiB" in command
     assert "--tls-key /shared/films.model.jobs/tls/key.pem" in command
-    assert "--no-dashboard" in command
+    assert "--no-dashboard --dashboard-address 127.0.0.1:0" in command
 
 
 def test_script__scratch_goes_with_the_job(tmp_path: Path) -> None:
@@ -212,18 +215,71 @@ def test_check__says_that_there_is_no_slurm(
 ) -> None:
     monkeypatch.setenv("PATH", str(programs))
     with pytest.raises(SlurmMissingError, match="sbatch"):
-        check(config(), tmp_path / "m.model.zarr")
+        check(config(), tmp_path / "m.model.zarr", ignore)
 
 
 def test_check__refuses_with_sbatch_s_own_line(programs: Path, tmp_path: Path) -> None:
     program(programs, "sbatch", 'cat > /dev/null; echo "sbatch: error: invalid account" >&2; exit 1')
     with pytest.raises(SubmissionRefusedError, match="jobs: invalid account; change"):
-        check(config(), tmp_path / "m.model.zarr")
+        check(config(), tmp_path / "m.model.zarr", ignore)
     program(programs, "sbatch", "cat > /dev/null")
     with pytest.raises(ConfigError, match=r"cluster\.interface.*it has .*lo"):
-        check(config(interface="ib77"), tmp_path / "m.model.zarr")
-    check(config(), tmp_path / "m.model.zarr")
+        check(config(interface="ib77"), tmp_path / "m.model.zarr", ignore)
+    check(config(), tmp_path / "m.model.zarr", ignore)
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]
+
+
+def test_check__waits_for_a_controller_that_does_not_answer(programs: Path, tmp_path: Path) -> None:
+    silent = 'echo "sbatch: error: Socket timed out on send/recv operation" >&2; exit 1'
+    program(programs, "sbatch", f"cat > /dev/null; {silent}")
+    events: list[Event] = []
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] >= 30 and answers:
+            program(programs, "sbatch", "cat > /dev/null")
+
+    def ask() -> None:
+        check(config(patience="50s"), tmp_path / "m.model.zarr", events.append, lambda: now[0], sleep)
+
+    answers = True
+    ask()
+    assert now == [30]
+    [notice] = events
+    assert isinstance(notice, Notice)
+    assert notice.text.startswith("sbatch fails: Socket timed out on send/recv operation; it is asked again")
+    program(programs, "sbatch", f"cat > /dev/null; {silent}")
+    answers = False
+    with pytest.raises(SlurmCommandError, match="Socket timed out"):
+        ask()
+    assert now == [80]
+
+
+def test_check__nodes_that_are_drained_are_no_refusal(programs: Path, tmp_path: Path) -> None:
+    said = "allocation failure: Requested node configuration is not available"
+    program(programs, "sbatch", f'cat > /dev/null; echo "{said}" >&2; exit 1')
+    program(programs, "sinfo", "echo node1")
+    events: list[Event] = []
+    check(config(), tmp_path / "m.model.zarr", events.append)
+    assert [event.text for event in events if isinstance(event, Notice)] == [
+        f"nodes are away, and SLURM says: {said}; jobs are submitted all the same"
+    ]
+    program(programs, "sinfo", "true")
+    with pytest.raises(SubmissionRefusedError, match="node configuration"):
+        check(config(), tmp_path / "m.model.zarr", ignore)
+
+
+def test_cancel__a_model_that_is_not_there_is_an_error(programs: Path, tmp_path: Path) -> None:
+    program(programs, "squeue", "true")
+    program(programs, "scancel", "true")
+    with pytest.raises(NotAStoreError, match=r"mispelt\.zarr is no model store.*nothing of that name"):
+        cancel(tmp_path / "mispelt.zarr")
+    run = Run.of(tmp_path / "m.model.zarr")
+    run.prepare()
+    assert cancel(run.model) == []
+    assert run.cancelled.exists()
+    assert not run.certificate.exists()
 
 
 def test_outside__a_driver_in_a_job_asks_as_from_outside() -> None:

@@ -25,6 +25,15 @@ SECONDS = 60.0
 
 _SPEAKER = re.compile(r"^\w+: (error|fatal): ")
 
+_SILENT = re.compile(
+    r"timed out|no answer|nable to contact|onnection (refused|failure)|Zero Bytes|ransport endpoint"
+    r"|inactive or drain"
+)
+"""What sbatch says while the controller, or a queue, is away: nothing about the job."""
+
+_UNAVAILABLE = "node configuration is not available"
+"""What it says of nodes that do not exist, and of some that are down or drained."""
+
 _KEPT = ("SLURM_CONF", "SLURM_CLUSTERS", "SLURM_JWT")
 
 
@@ -40,20 +49,27 @@ def outside(environment: Mapping[str, str]) -> dict[str, str]:
     return own | {"SLURM_TIME_FORMAT": "standard"}
 
 
-def check_submission(script: str) -> None:
-    """Ask SLURM whether it would take a job.
+def check_submission(script: str) -> str:
+    """Ask SLURM whether it would take a job; return why it can not tell while nodes are down, else nothing.
 
     Raises
     ------
     SlurmMissingError
         This machine has no sbatch.
+    SlurmCommandError
+        The controller does not answer, or the queue is closed for now.
     SubmissionRefusedError
         It would not; the error has sbatch's own line.
     """
     try:
         _run(["sbatch", "--test-only"], script)
     except SlurmCommandError as error:
+        if _SILENT.search(error.reason):
+            raise
+        if _UNAVAILABLE in error.reason and _nodes_away():
+            return error.reason
         raise SubmissionRefusedError(error.reason) from None
+    return ""
 
 
 def submit(script: Path) -> str:
@@ -93,6 +109,13 @@ def cancel(jobs: Collection[str]) -> None:
 def cancel_named(name: str) -> None:
     """Cancel all jobs of this user that are called so."""
     _run(["scancel", f"--user={os.getuid()}", f"--name={name}"])
+
+
+def _nodes_away() -> bool:
+    """Tell whether some nodes are down, drained or in maintenance, so that they may come back."""
+    with suppress(SlurmCommandError, SlurmMissingError):
+        return bool(_run(["sinfo", "-h", "-t", "down,drain,fail,maint", "-o", "%N"]).strip())
+    return False
 
 
 def _run(command: Sequence[str], given: str | None = None) -> str:

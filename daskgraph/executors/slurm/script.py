@@ -26,6 +26,9 @@ OWN = tuple(
 """Dask knows nothing of our arrays' memory: it must neither spill nor pause for it."""
 
 
+PRIVATE = ("--no-dashboard", "--dashboard-address", "127.0.0.1:0")
+"""A worker's pages are for nobody; without an address even what is left of them listens everywhere."""
+
 _SWEEP = (
     'if [ -e "${left[0]}" ] && listed=$(squeue -h -u "$(id -u)" -o "+%i+"); then',
     '    for folder in "${left[@]}"; do',
@@ -96,7 +99,7 @@ def job_script(config: Config, run: Run, address: str = ANYWHERE) -> str:
         python=shlex.quote(sys.executable),
         shebang="#!/usr/bin/env bash",
         worker_command="distributed.cli.dask_worker",
-        worker_extra_args=["--no-dashboard", *_certificate(run.certificate)],
+        worker_extra_args=[*PRIVATE, *_certificate(run.certificate)],
     )
     return str(job.job_script())
 

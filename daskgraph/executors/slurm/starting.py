@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import resource
 import shutil
 import socket
 import subprocess
+import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daskgraph.config import Config
-from daskgraph.errors import ConfigValueError, SlurmCommandError
+from daskgraph.errors import ConfigValueError, NotAStoreError, SlurmCommandError
 from daskgraph.events import Callback, Notice
 from daskgraph.executors.slurm import commands
 from daskgraph.executors.slurm.crew import Crew
@@ -28,14 +30,28 @@ if TYPE_CHECKING:
 
 LOOPBACK = "127.0.0.1"
 
+ASK_AGAIN = 10.0
+"""Seconds after which a controller that does not answer is asked again."""
 
-def check(config: Config, model: str | Path) -> None:
+
+def check(
+    config: Config,
+    model: str | Path,
+    callback: Callback,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
     """Refuse, before anything is done, what SLURM would refuse when jobs are submitted.
+
+    A controller that does not answer is asked again for as long as `cluster.patience`: a driver that comes
+    back into the queue in the middle of a restart would end a run of days.
 
     Raises
     ------
     SlurmMissingError
         A program or package is missing.
+    SlurmCommandError
+        SLURM does not answer.
     SubmissionRefusedError
         SLURM would not take such a job; the error has its own line.
     ConfigValueError
@@ -43,16 +59,39 @@ def check(config: Config, model: str | Path) -> None:
     """
     script = job_script(config, Run.of(model))
     _check_interface(config.cluster.interface)
-    commands.check_submission(script)
+    end, said = clock() + config.cluster.patience_seconds, ""
+    while True:
+        try:
+            unsure = commands.check_submission(script)
+            break
+        except SlurmCommandError as error:
+            if clock() >= end:
+                raise
+            if error.reason != said:
+                callback(Notice(f"{error}; it is asked again, for {config.cluster.patience} at most"))
+            said = error.reason
+            sleep(ASK_AGAIN)
+    if unsure:
+        callback(Notice(f"nodes are away, and SLURM says: {unsure}; jobs are submitted all the same"))
 
 
 def cancel(model: str | Path) -> list[str]:
-    """Cancel the jobs of all runs of a model, and let a driver that lives stop; return the jobs' ids."""
+    """Cancel the jobs of all runs of a model, and let a driver that lives stop; return the jobs' ids.
+
+    Raises
+    ------
+    NotAStoreError
+        There is no such model, and no jobs of it.
+    """
     run = Run.of(model)
     if run.folder.is_dir():
         run.cancelled.touch()
     jobs = sorted(commands.queue(run.family))
+    if not (jobs or run.folder.is_dir() or run.model.exists()):
+        raise NotAStoreError(str(model), "model store", exists=False)
     commands.cancel(jobs)
+    # Of a driver that was killed; one that lives needs it no more.
+    shutil.rmtree(run.certificate, ignore_errors=True)
     return jobs
 
 
@@ -165,7 +204,7 @@ def _scheduler(interface: str, security: Security) -> Iterator[Any]:
         "dashboard_address": f"{LOOPBACK}:0",
     }
     spec = {"cls": Scheduler, "options": options}
-    with SpecCluster(scheduler=spec, workers={}, security=security, silence_logs="error") as cluster:
+    with SpecCluster(scheduler=spec, workers={}, security=security, silence_logs=logging.CRITICAL) as cluster:
         yield cluster
 
 
