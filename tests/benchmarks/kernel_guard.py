@@ -1,7 +1,7 @@
 """Fail where a kernel has become slower than kernel_guard.json says.
 
     python tests/benchmarks/kernel_guard.py            # compare
-    python tests/benchmarks/kernel_guard.py --record   # after a change that is meant: write the table anew
+    python tests/benchmarks/kernel_guard.py --record   # after a change that is meant: write this table anew
 
 Every function of a training step is timed, in cases that hold every operator, comparator and loss at least
 once. What counts is the least time of many short stretches, as a ratio to the least time of plain sgemm on
@@ -13,8 +13,9 @@ Why a function may take 1.15 times its recorded ratio plus 0.03: in seven tables
 on two cores shared with four to eight busy processes, ratios from 0.2 on differed by at most 11 % between
 tables, those from 0.05 on by at most 0.018, smaller ones by at most 0.012. So what fails has become slower
 by 30 % where it matters (0.2 of the products' time), by 0.04 of the products' time where it hardly does,
-and no noise seen so far comes near. Another processor has other ratios, and there three times as much is
-allowed: where vectors are twice as wide products take half as long, and what is none up to 2.5 times as much.
+and no noise seen so far comes near. Every processor has a table of its own. On one without three times as
+much is allowed as on the first: where vectors are twice as wide products take half as long, and what is none
+up to 2.5 times as much.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from cases import Case
@@ -134,20 +135,20 @@ def measure(guarded: list[Guarded], recorded: Ratios, same_processor: bool) -> t
 def main() -> int:
     """Compare with the table, or write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--record", action="store_true", help="write kernel_guard.json anew")
+    parser.add_argument(
+        "--record", action="store_true", help="write the table of this processor"
+    )
     chosen = parser.parse_args()
-    table: dict[str, Any] = {"processor": processor(), "ratios": {}}
-    if not chosen.record:
-        table = json.loads(TABLE.read_text(encoding="utf-8"))
-    same = table["processor"] == processor()
+    tables: dict[str, Ratios] = json.loads(TABLE.read_text(encoding="utf-8"))
+    first, own = next(iter(tables)), processor()
+    recorded = {} if chosen.record else tables.get(own, tables[first])
     with single_threaded_products():
-        measured, slow = measure([Guarded(case) for case in CASES], table["ratios"], same)
+        measured, slow = measure([Guarded(case) for case in CASES], recorded, own in tables)
     if chosen.record:
-        text = json.dumps({"processor": processor(), "ratios": measured}, indent=1)
-        TABLE.write_text(text + "\n", encoding="utf-8")
+        TABLE.write_text(json.dumps({**tables, own: measured}, indent=1) + "\n", encoding="utf-8")
         return 0
-    if not same:
-        sys.stdout.write(f"recorded on {table['processor']!r}: here functions may take three times as long\n")
+    if own not in tables:
+        sys.stdout.write(f"recorded on {first!r}: here functions may take three times as long\n")
     sys.stdout.writelines(f"{one}\n" for one in slow)
     counted = sum(map(len, measured.values()))
     sys.stdout.write(f"{counted - len(slow)} of {counted} functions are as fast as they were, or faster\n")
