@@ -101,6 +101,24 @@ def rate_factor(history: History, decay: float, plateau: int) -> float:
     return factor
 
 
+def cooldown_factor(epoch: int, epochs: int, cooldown: float) -> float:
+    """Return what is left of the learning rates in an epoch near the last one: at last a tenth.
+
+    Parameters
+    ----------
+    epoch
+        The epoch, from 1.
+    epochs, cooldown
+        `training.epochs` and `training.cooldown`.
+
+    >>> [round(cooldown_factor(epoch, 10, 0.2), 2) for epoch in (8, 9, 10)]
+    [1.0, 0.32, 0.1]
+    """
+    length = epochs * cooldown
+    gone = epoch - (epochs - length)
+    return float(0.1 ** min(1.0, gone / length)) if length and gone > 0 else 1.0
+
+
 def _comparable(history: History) -> list[Mapping[str, Any]]:
     """Return the entries whose evaluations were made in the way of the last one."""
     judged = [entry for entry in history if "evaluation" in entry]

@@ -115,6 +115,15 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
         2,
         lambda a, b: a.history[-1]["learning_rate"] < b.history[-1]["learning_rate"],
     ),
+    "training.cooldown": (
+        {"training": {"epochs": 4, "learning_rate": 1e-12}},
+        0.0,
+        0.5,
+        lambda a, b: (
+            ["learning_rate" in entry for entry in a.history] == [False] * 4
+            and np.allclose([entry["learning_rate"] * 1e12 for entry in b.history], [1, 1, 0.1**0.5, 0.1])
+        ),
+    ),
     "training.threads": ({}, 1, 2, lambda a, b: (a.summary["threads"], b.summary["threads"]) == (1, 2)),
     "training.buffer": (
         {"graph": {"partitions": 4}},

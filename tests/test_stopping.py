@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskgraph.config import EvaluationConfig
-from daskgraph.stopping import RESTORED, best_epoch, evaluation_due, evaluations_waited, is_over, rate_factor
+from daskgraph.stopping import (
+    RESTORED,
+    best_epoch,
+    cooldown_factor,
+    evaluation_due,
+    evaluations_waited,
+    is_over,
+    rate_factor,
+)
 
 NAN = float("nan")
 
@@ -83,6 +91,14 @@ def test_rate_factor(figures: list[float | None], plateau: int, halvings: int) -
 def test_rate_factor__goes_by_the_loss_without_evaluations() -> None:
     entries = [{"epoch": number, "loss": loss} for number, loss in enumerate([3.0, 2.0, 2.5, 2.0, 1.0], 1)]
     assert rate_factor(entries, 0.1, 1) == pytest.approx(0.01)
+
+
+def test_cooldown_factor() -> None:
+    assert [cooldown_factor(epoch, 5, 0) for epoch in (1, 5)] == [1, 1]
+    found = [cooldown_factor(epoch, 20, 0.25) for epoch in (1, 15, 16, 20, 21)]
+    assert found == pytest.approx([1, 1, 0.1**0.2, 0.1, 0.1])
+    # Of one epoch all cools: a part of an epoch has no rate of its own.
+    assert cooldown_factor(1, 1, 0.5) == pytest.approx(0.1)
 
 
 def test_is_over__more_epochs_or_patience_go_on() -> None:

@@ -167,6 +167,8 @@ class TrainingConfig(Section):
     """Factor on both rates after each plateau; 1: they stay."""
     plateau: Positive = 1
     """So many evaluations without a better MRR are one; epochs without a lower loss, if none evaluates."""
+    cooldown: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the epochs, the last ones, in which rates fall to a tenth; more epochs raise them again."""
     threads: Count = 0
     """Threads that train; 0: as many as this process may use."""
     memory: Annotated[str | int, AfterValidator(_size)] = "auto"

@@ -13,7 +13,7 @@ from daskgraph.model import Model
 from daskgraph.schedule import EpochEnded, Progress
 from daskgraph.sizes import block_edges
 from daskgraph.spreading import Spread
-from daskgraph.stopping import evaluation_due, rate_factor
+from daskgraph.stopping import cooldown_factor, evaluation_due, rate_factor
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
 from daskgraph.vectors import Vectors
@@ -86,8 +86,10 @@ class Recorder:
     @property
     def rate(self) -> float:
         """Factor on the learning rates of the next epoch."""
-        training = self.model.config.training
-        return rate_factor([*self.store.history, *self._entries], training.decay, training.plateau)
+        training, history = self.model.config.training, [*self.store.history, *self._entries]
+        epoch = history[-1]["epoch"] + 1 if history else 1
+        cooled = cooldown_factor(epoch, training.epochs, training.cooldown)
+        return cooled * rate_factor(history, training.decay, training.plateau)
 
     def begin(self, threads: int, buffer: int, sweeps: int) -> None:
         """Say what is going to be trained.
@@ -142,7 +144,7 @@ class Recorder:
         due = evaluation_due(epoch, config.training.epochs, config.evaluation)
         if self.evaluate is not None and due:
             entry["evaluation"] = self.evaluate(source(), spread)
-        if config.training.decay < 1:
+        if config.training.decay < 1 or config.training.cooldown:
             entry["learning_rate"] = config.training.learning_rate * self.rate
         self._entries.append(entry)
         history = [*self.store.history, *self._entries]

@@ -135,9 +135,7 @@ def measure(guarded: list[Guarded], recorded: Ratios, same_processor: bool) -> t
 def main() -> int:
     """Compare with the table, or write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument(
-        "--record", action="store_true", help="write the table of this processor"
-    )
+    parser.add_argument("--record", action="store_true", help="write the table of this processor")
     chosen = parser.parse_args()
     tables: dict[str, Ratios] = json.loads(TABLE.read_text(encoding="utf-8"))
     first, own = next(iter(tables)), processor()
