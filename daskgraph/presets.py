@@ -18,7 +18,7 @@ ALL_ENTITIES = 50_000
 UNIFORM_ALONE = 1_000_000
 """Up to so many entities candidates are drawn with the same chance, and those of the batch do not count."""
 
-ENOUGH = 30
+ENOUGH = 60
 """Candidates are as many as leave so many epochs."""
 
 PENALTIES = ((10.0, 0.1), (20.0, 0.05), (50.0, 0.03))
@@ -26,6 +26,15 @@ PENALTIES = ((10.0, 0.1), (20.0, 0.05), (50.0, 0.03))
 
 LEAST_PENALTY = 0.01
 """The factor where there are more."""
+
+RATES = ((10.0, 0.5),)
+"""Edges an entity, and the learning rate below so many: steps of rows that are seldom trained may be long."""
+
+MOST_RATE = 0.3
+"""The rate where there are more."""
+
+COOLDOWN = 0.3
+"""Share of the epochs in which rates fall: most of what such rates gain comes then."""
 
 RANKED = 3 * 10**8
 """Up to so many pairs of a valid edge and an entity are ranked in an evaluation; beyond, a sample is."""
@@ -116,7 +125,7 @@ def choose(name: str, shape: Shape = ANY) -> Preset:
 
     >>> shape = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
     >>> choose("knowledge-graph", shape).settings["negatives"]
-    {'uniform': 6100, 'in_batch': False}
+    {'uniform': 3000, 'in_batch': False, 'stand_for_all': True}
 
     Raises
     ------
@@ -139,12 +148,21 @@ def _knowledge_graph(preset: Preset, shape: Shape) -> None:
         f"{shape.density:.1f} edges an entity: the fewer they are, the easier vectors learn them by heart",
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    _foretell(preset, shape, 6.0 * 200, most=100)
+    _foretell(preset, shape, 6.0 * 200, most=100, rate=_rate(shape.density))
 
 
 def _penalty(density: float) -> float:
     """Return the factor on N3 that published searches found for graphs of so many edges an entity."""
-    return next((factor for below, factor in PENALTIES if density < below), LEAST_PENALTY)
+    return _below(PENALTIES, density, LEAST_PENALTY)
+
+
+def _rate(density: float) -> float:
+    """Return the learning rate for entities of so many edges."""
+    return _below(RATES, density, MOST_RATE)
+
+
+def _below(table: tuple[tuple[float, float], ...], density: float, otherwise: float) -> float:
+    return next((value for below, value in table if density < below), otherwise)
 
 
 def _network(preset: Preset, shape: Shape) -> None:
@@ -168,7 +186,7 @@ def _network(preset: Preset, shape: Shape) -> None:
         model={"dimension": 128, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    _foretell(preset, shape, 6.0 * 128, most=60)
+    _foretell(preset, shape, 6.0 * 128, most=60, rate=_rate(shape.density))
 
 
 def _walk(preset: Preset, nodes: int, per_node: int) -> None:
@@ -187,7 +205,7 @@ def _walk(preset: Preset, nodes: int, per_node: int) -> None:
         training={"batch_size": 200},
     )
     _epochs(preset, 6.0 * 200 * per_node * nodes * 400 * 128, most=max(3, 80 // per_node))
-    preset.add("the loss says when rates should fall", training={"decay": 0.5})
+    preset.add("the loss says when rates should fall", training={"learning_rate": 0.1, "decay": 0.5})
 
 
 def _recommender(preset: Preset, shape: Shape) -> None:
@@ -206,7 +224,7 @@ def _recommender(preset: Preset, shape: Shape) -> None:
     _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, most=60)
 
 
-def _foretell(preset: Preset, shape: Shape, products: float, most: int) -> None:
+def _foretell(preset: Preset, shape: Shape, products: float, most: int, rate: float = 0.1) -> None:
     """Choose candidates, epochs and evaluations for a graph whose own edges are trained.
 
     `products` are the multiplications for an edge and a candidate.
@@ -215,6 +233,10 @@ def _foretell(preset: Preset, shape: Shape, products: float, most: int) -> None:
     batch = max(50, min(500, shape.edges // 100))
     preset.add("many edges share their candidates, but an epoch has steps", training={"batch_size": batch})
     _epochs(preset, products * shape.edges * candidates, most)
+    preset.add(
+        "long steps learn more in few epochs, if the last ones are short",
+        training={"learning_rate": rate, "cooldown": COOLDOWN},
+    )
     _evaluation(preset, shape)
 
 
@@ -226,9 +248,9 @@ def _candidates(preset: Preset, shape: Shape, affordable: int) -> int:
     uniform = max(1000, affordable // 100 * 100)
     if shape.most <= UNIFORM_ALONE:
         preset.add(
-            f"{shape.most:,} entities are too many to compare with all; every one has the same chance, for "
-            "candidates from other edges would make those seem unlikely that stand in many",
-            negatives={"uniform": uniform, "in_batch": False},
+            f"{shape.most:,} entities are too many to compare with all; each has the same chance and stands "
+            "for many, while candidates from other edges would make those seem unlikely that stand in many",
+            negatives={"uniform": uniform, "in_batch": False, "stand_for_all": True},
         )
         return uniform
     preset.add(
@@ -244,7 +266,7 @@ def _epochs(preset: Preset, cost: float, most: int) -> None:
     epochs = max(3, min(most, int(BUDGET / max(1.0, cost))))
     preset.add(
         f"{cost:.1e} multiplications each; {BUDGET:.0e} are twenty minutes of two cores, and {most} enough",
-        training={"epochs": epochs, "learning_rate": 0.1},
+        training={"epochs": epochs},
     )
 
 
