@@ -298,7 +298,7 @@ def plan(
     >>> config = {"training": {"memory": "2GiB", "threads": 1}}
     >>> plan = daskgraph.plan(nodes=20_000_000, edges=1_000_000, config=config)
     >>> plan.partitions, plan.memory_bytes < 2**31, plan.workers_at_most
-    (64, True, 6)
+    (64, True, 8)
     """
     given = given_keys(config)
     if (source is None) == (nodes is None) or (nodes is None) != (edges is None):
