@@ -165,10 +165,12 @@ def _merged(stored: Mapping[str, Any], given: Mapping[str, Any], model: Path) ->
         return merge(stored, given)
     except ConfigValueError as error:
         section, _, key = error.path.partition(".")
-        if key in given.get(section, {}) or key not in stored.get(section, {}):
+        kept, told = stored.get(section), given.get(section, _NOTHING)
+        # What a user gives for a section may be no table at all.
+        if not (isinstance(kept, Mapping) and isinstance(told, Mapping) and key in kept and key not in told):
             raise
-        kept = f"{error.allowed}; {model} keeps that from before: give {error.path} too"
-        raise ConfigValueError(error.path, error.given, kept) from None
+        advice = f"{error.allowed}; {model} keeps that from before: give {error.path} too"
+        raise ConfigValueError(error.path, error.given, advice) from None
 
 
 def check_fixed(stored: Config, config: Config) -> None:

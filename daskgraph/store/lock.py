@@ -112,7 +112,7 @@ class Lock:
         """Whether this process took the lock and has not released it."""
         return self._mine is not None
 
-    def alive(self) -> str | None:
+    def holder(self) -> str | None:
         """Return in words who holds it; None where nobody does who lives."""
         holder, now = self._read(), self._clock()
         return None if holder is None or is_void(holder, Holder.here(now), now) else self._name(holder)

@@ -268,7 +268,7 @@ class ModelStore:
 
     def trainer(self) -> str | None:
         """Return in words who trains this model now; None where nobody does."""
-        return Lock(self.path, self.path / "staging").alive()
+        return Lock(self.path, self.path / "staging").holder()
 
     def sweep(self) -> None:
         """Finish a commit that was cut short, and remove what dead leases have staged; the lock is held."""

@@ -378,6 +378,9 @@ def test_train__says_which_key_a_model_keeps(tmp_path: Path) -> None:
     said = r"cluster.minimum = 3 is more than cluster.workers, 2; .*m.model.zarr keeps that from before"
     with pytest.raises(ConfigValueError, match=said):
         daskgraph.train(rings(16), path, config={"cluster": {"workers": 2}})
+    for target in (path, tmp_path / "new.model.zarr"):
+        with pytest.raises(ConfigValueError, match="training = 3 should be a table"):
+            daskgraph.train(rings(16), target, config={"training": 3})
 
 
 def test_import__a_folder_of_splits(tmp_path: Path) -> None:
