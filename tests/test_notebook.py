@@ -10,6 +10,24 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 LIMIT = 180.0
+BOND = {
+    "A View to a Kill",
+    "Diamonds Are Forever",
+    "Die Another Day",
+    "For Your Eyes Only",
+    "From Russia with Love",
+    "GoldenEye",
+    "Licence to Kill",
+    "Moonraker",
+    "Never Say Never Again",
+    "Quantum of Solace",
+    "Skyfall",
+    "The Living Daylights",
+    "The Spy Who Loved Me",
+    "The World Is Not Enough",
+    "Thunderball",
+    "Tomorrow Never Dies",
+}
 
 
 def execute(path: Path, temporary: Path) -> Any:
@@ -38,5 +56,6 @@ def test_first_steps(tmp_path: Path) -> None:
     assert time.perf_counter() - begin < LIMIT
     [mrr] = re.findall(r"^MRR +(\S+)$", shown, re.MULTILINE)
     assert float(mrr) > 0.22
-    assert "GoldenEye" in shown  # near "Casino Royale"
+    near = [title for title in BOND if title in shown]
+    assert len(near) >= 3, near  # of the six films nearest to "Casino Royale"; threads decide which
     assert "<Figure size" in shown
