@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,9 @@ from known_graphs import cliques, rings
 import daskgraph
 from daskgraph.config import Config
 from daskgraph.errors import ConfigValueError
-from daskgraph.events import Event, Notice
+from daskgraph.events import Event, Notice, TrainingFinished
 from daskgraph.planning import expected_pairs
-from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, choose
+from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, Trials, choose
 
 FB15K_237 = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
 CODEX_S = Shape({"entity": 2_034}, 42, 32_888, 1_827, False)
@@ -130,3 +132,76 @@ def test_plan__plans_what_the_preset_would_train(tmp_path: Path) -> None:
     assert plan.edges == expected_pairs(18, walks["per_node"], walks["length"], walks["window"])
     assert set(plan.notes) >= {f"network: {reason}" for reason in chosen.reasons}
     assert daskgraph.plan(nodes=18, edges=90, config=given, preset="network").edges == plan.edges
+
+
+def test_choose__leaves_out_what_does_not_go_with_what_is_given() -> None:
+    def settings(given: dict[str, Any], shape: Shape = FB15K_237) -> dict[str, Any]:
+        chosen = choose("knowledge-graph", shape, given).settings
+        Config.from_dict(
+            {**chosen, **{name: {**chosen.get(name, {}), **keys} for name, keys in given.items()}}
+        )
+        return chosen
+
+    assert "patience" in settings({})["evaluation"]
+    assert "patience" not in settings({"evaluation": {"every": 0}})["evaluation"]
+    assert settings({})["negatives"]["stand_for_all"]
+    others: list[dict[str, Any]] = [
+        {"negatives": {"in_batch": True}},
+        {"negatives": {"frequency": 0.5}},
+        {"loss": {"function": "logistic"}},
+    ]
+    for other in others:
+        assert "stand_for_all" not in settings(other)["negatives"]
+    assert settings({}, CODEX_S)["negatives"]["all"]
+    assert "all" not in settings({"negatives": {"uniform": 500}}, CODEX_S).get("negatives", {})
+
+
+@pytest.mark.parametrize("peak", [-3, -2, -1, 0, 1, 2, 3])
+def test_trials__climb_a_hill(peak: int) -> None:
+    trials = Trials(0.1, 5, False)
+    found: dict[float, float] = {}
+    while (factor := trials.next(found)) is not None:
+        assert factor not in found
+        found[factor] = -abs(math.log(factor / 0.1, 3) - peak)
+    assert len(found) <= 4
+    assert trials.best(found) == pytest.approx(0.1 * 3.0 ** min(2, max(-3, peak)), rel=0.1)
+
+
+def test_choose__tries_factors_where_that_is_worth_it() -> None:
+    def trials(given: dict[str, Any], shape: Shape = FB15K_237, here: bool = True) -> Trials | None:
+        return choose("knowledge-graph", shape, given, here=here).trials
+
+    few = trials({"training": {"epochs": 36}})
+    assert few is not None
+    assert (few.epochs, few.fewer) == (3, True)
+    assert few.settings(0.02)["loss"] == {"regularization": 0.02}
+    own = trials({"negatives": {"uniform": 2000}})
+    assert own is not None
+    assert "negatives" not in own.settings(0.02)
+    assert trials({"loss": {"regularization": 0.0}}) is None
+    assert trials({"training": {"epochs": 35}}) is None
+    assert trials({}, FB15K_237._replace(valid=0)) is None
+    assert trials({}, FREEBASE) is None
+    assert trials({}, here=False) is None
+
+
+def test_train__takes_the_factor_that_did_best(tmp_path: Path) -> None:
+    edges, target = rings(60), tmp_path / "m.model.zarr"
+    splits = {"train": edges[:-60], "valid": edges[-60:]}
+    for split, rows in splits.items():
+        rows.to_csv(tmp_path / f"{split}.tsv", sep="\t", header=False, index=False)
+    left = tmp_path / "m.trial.model.zarr"
+    left.mkdir()
+    told: list[Event] = []
+    given = {"training": {"epochs": 36, "threads": 1}, "model": {"dimension": 8}}
+    model = daskgraph.train(tmp_path, target, config=given, preset="knowledge-graph", callback=told.append)
+    notices = [event.text for event in told if isinstance(event, Notice)]
+    line = r"^trial: loss\.regularization = (\S+): valid MRR (\S+)$"
+    found = dict(re.findall(line, "\n".join(notices), re.MULTILINE))
+    assert 3 <= len(found) <= 4
+    best = max(found, key=lambda factor: float(found[factor]))
+    assert f"loss.regularization = {best}: the best of {len(found)} trials" in notices
+    assert model.config.loss.regularization == float(best)
+    assert model.epochs > 3
+    assert not left.exists()
+    assert sum(isinstance(event, TrainingFinished) for event in told) == 1

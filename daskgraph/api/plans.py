@@ -149,7 +149,8 @@ def _chosen(subject: Subject, preset: str | None) -> Subject:
     if preset is None:
         return subject
     splits = {"train": subject.edges, "valid": int(subject.valid)}
-    found = presets.choose(preset, presets.Shape.of(subject.schema, splits))
+    shape, config = presets.Shape.of(subject.schema, splits), subject.config
+    found = presets.choose(preset, shape, config.explicit(), here=config.cluster.alone)
     notes = *subject.notes, *(f"{preset}: {reason}" for reason in found.reasons)
     return subject._replace(config=merge(found.settings, subject.config.explicit()), notes=notes)
 

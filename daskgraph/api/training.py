@@ -17,6 +17,7 @@ from daskgraph.api.sources import (
     open_source,
     walks_path_beside,
 )
+from daskgraph.api.trials import tried
 from daskgraph.beginning import begin, check, is_begun
 from daskgraph.config import Config, load, merge, merge_stored
 from daskgraph.errors import ConfigValueError, FixedKeyError, InitError, OtherGraphError
@@ -24,6 +25,7 @@ from daskgraph.evaluation import evaluate
 from daskgraph.events import Callback, Notice
 from daskgraph.executors import check_place, train_anywhere
 from daskgraph.model import Model
+from daskgraph.presets import Preset, Shape, Trials
 from daskgraph.spreading import Spread
 from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
@@ -100,7 +102,11 @@ def train_source(
     if init is not None:
         ModelStore.open(init.path)
     graph = opened or open_source(source, target, checked, columns, labels, features, callback)
-    store = _create(target, _over(graph, given, _preset(preset, graph, callback)), graph, init)
+    chosen = _preset(preset, graph, given, client, callback)
+    config = _over(graph, given, {} if chosen is None else chosen.settings)
+    if chosen is not None and chosen.trials is not None:
+        config = _tried(chosen.trials, config, graph, target, callback)
+    store = _create(target, config, graph, init)
     with _removed_if_nothing_came_of_it(store):
         return store, _train(store, graph, callback, client)
 
@@ -110,14 +116,26 @@ def _over(graph: GraphStore, given: Mapping[str, Any], chosen: Mapping[str, Any]
     return merge_stored({**chosen, **import_settings(graph, given)}, given, graph.path)
 
 
-def _preset(name: str | None, graph: GraphStore, callback: Callback) -> Mapping[str, Any]:
-    """Return the sections that a preset chooses for a graph, and say why."""
+def _preset(
+    name: str | None, graph: GraphStore, given: Mapping[str, Any], client: Any, callback: Callback
+) -> Preset | None:
+    """Return what a preset chooses for a graph beside the keys given, and say why."""
     if name is None:
-        return {}
-    preset = presets.choose(name, presets.Shape.of(graph.schema, graph.splits))
+        return None
+    here = client is None and _over(graph, given).cluster.alone
+    preset = presets.choose(name, Shape.of(graph.schema, graph.splits), given, here=here)
     for reason in preset.reasons:
         callback(Notice(f"{name}: {reason}"))
-    return preset.settings
+    return preset
+
+
+def _tried(trials: Trials, config: Config, graph: GraphStore, target: Path, callback: Callback) -> Config:
+    """Return a config with the regularization that does best in short trainings."""
+
+    def short(changed: Config, path: Path, told: Callback) -> dict[str, Any]:
+        return _train(_create(path, changed, graph, None), graph, told)
+
+    return tried(trials, config, target, short, callback)
 
 
 def model_path(source: Any, path: str | Path | None) -> Path:

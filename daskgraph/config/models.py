@@ -277,6 +277,11 @@ class ClusterConfig(Section):
         return parse_walltime(self.walltime)
 
     @property
+    def alone(self) -> bool:
+        """Whether a training runs in the process that asks for it, where no client is given."""
+        return self.kind == "local" and self.workers == 1
+
+    @property
     def started(self) -> int:
         """Workers that a training starts itself; 1 where it finds them on a cluster that runs."""
         return 1 if self.kind == "address" else self.workers

@@ -38,7 +38,7 @@ def train_anywhere(
         The cluster can not be reached, or the graph has too few partitions for workers to share.
     """
     cluster = model.config.cluster
-    if client is None and cluster.kind == "local" and cluster.workers == 1:
+    if client is None and cluster.alone:
         return train_inline(store, graph, model, callback, evaluate)
     from daskgraph.executors.cluster import train_on_cluster
     from daskgraph.executors.members import Limits
@@ -72,7 +72,7 @@ def spread_over(config: Config, client: Client | None = None) -> Iterator[Spread
         The cluster can not be reached, or is SLURM's: its jobs belong to one training.
     """
     cluster = config.cluster
-    if client is None and cluster.kind == "local" and cluster.workers == 1:
+    if client is None and cluster.alone:
         yield None
         return
     if client is None and cluster.kind == "slurm":

@@ -1,11 +1,13 @@
-"""Presets: settings that suit a kind of graph, chosen from its shape, each with its reason."""
+"""Choose settings that suit a kind of graph from its shape, each with its reason."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from daskgraph.errors import ConfigValueError
-from daskgraph.graph import GraphSchema
+from daskgraph.presets.shapes import ANY, Shape
+from daskgraph.presets.trials import CANDIDATES, MOST_TRIALS, Trials, trials_for
+from daskgraph.presets.yielding import flat, ruled_out
 
 KNOWLEDGE_GRAPH, NETWORK, RECOMMENDER = "knowledge-graph", "network", "recommender"
 
@@ -42,48 +44,7 @@ RANKED = 3 * 10**8
 WALKED = 10**8
 """About so many pairs are made of walks."""
 
-
-class Shape(NamedTuple):
-    """What a preset looks at."""
-
-    entities: Mapping[str, int]
-    """Entities by type."""
-
-    relations: int
-    """How many relations."""
-
-    edges: int
-    """Train edges."""
-
-    valid: int
-    """Valid edges."""
-
-    bipartite: bool
-    """Whether every relation joins two different types."""
-
-    @classmethod
-    def of(cls, schema: GraphSchema, splits: Mapping[str, int]) -> "Shape":
-        """Return the shape of a graph."""
-        return cls(
-            {kind.name: kind.count for kind in schema.entity_types},
-            len(schema.relations),
-            splits.get("train", 0),
-            splits.get("valid", 0),
-            all(relation.head != relation.tail for relation in schema.relations),
-        )
-
-    @property
-    def most(self) -> int:
-        """Entities of the largest type."""
-        return max(self.entities.values(), default=1)
-
-    @property
-    def density(self) -> float:
-        """Ends of edges an entity has, on average."""
-        return 2 * self.edges / max(1, sum(self.entities.values()))
-
-
-ANY = Shape({"entity": 1}, 1, 1, 0, False)
+NOTHING: Mapping[str, Any] = {}
 
 
 class Reason(NamedTuple):
@@ -103,24 +64,36 @@ class Reason(NamedTuple):
 class Preset:
     """What was chosen."""
 
+    ruled_out: frozenset[str] = frozenset()
+    """Keys that it leaves alone."""
+
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Sections of a config; whatever the user gives counts instead."""
 
     reasons: list[Reason] = field(default_factory=list)
     """Why."""
 
+    trials: Trials | None = None
+    """Short trainings to choose `loss.regularization` by, where its factor is but a guess."""
+
     def add(self, why: str, **sections: Mapping[str, Any]) -> None:
         """Choose keys of some sections for one reason."""
         keys = []
-        for section, chosen in sections.items():
-            self.settings.setdefault(section, {}).update(chosen)
-            keys += [f"{section}.{key} = {_shown(value)}" for key, value in chosen.items()]
-        self.reasons.append(Reason(", ".join(keys), why))
+        for path, value in flat(sections).items():
+            if path in self.ruled_out:
+                continue
+            section, _, key = path.partition(".")
+            self.settings.setdefault(section, {})[key] = value
+            keys.append(f"{path} = {_shown(value)}")
+        if keys:
+            self.reasons.append(Reason(", ".join(keys), why))
 
 
-def choose(name: str, shape: Shape = ANY) -> Preset:
+def choose(name: str, shape: Shape = ANY, given: Mapping[str, Any] = NOTHING, *, here: bool = True) -> Preset:
     """Return the settings of a preset for a graph of this shape, and the reasons.
 
+    Keys that can not be used beside those in `given`, sections of a config, are left out. Trials are for
+    trainings in this process: `here`.
     `model.dimension` is the same for all shapes: before an import, which depends on it, there is none.
 
     >>> shape = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
@@ -134,9 +107,29 @@ def choose(name: str, shape: Shape = ANY) -> Preset:
     """
     if name not in PRESETS:
         raise ConfigValueError("preset", name, f"should be one of {', '.join(PRESETS)}")
-    preset = Preset()
+    preset = Preset(ruled_out(given))
     PRESETS[name](preset, shape)
-    return preset
+    trials = _trials(preset, shape, flat(given)) if here else None
+    if trials is not None:
+        why = "shapes hardly tell how strong a regularizer should be; with loss.regularization there are none"
+        preset.reasons.append(Reason(f"up to {MOST_TRIALS} trials of {trials.epochs} epochs first", why))
+    return replace(preset, trials=trials)
+
+
+def _trials(preset: Preset, shape: Shape, given: Mapping[str, Any]) -> Trials | None:
+    """Return the trials of a factor that was chosen, unless the user gave it or what it belongs to."""
+    chosen = flat(preset.settings)
+    factor = chosen.get("loss.regularization")
+    if factor is None or {"loss.regularization", "loss.regularizer", "loss.function"} & set(given):
+        return None
+    epochs = given.get("training.epochs", chosen["training.epochs"])
+    if not isinstance(epochs, int):
+        return None
+    every = chosen.get("negatives.all", False)
+    stand = every or chosen.get("negatives.stand_for_all", False)
+    candidates = shape.most if every else chosen.get("negatives.uniform", 0)
+    theirs = any(path.startswith("negatives.") for path in given)
+    return trials_for(factor, epochs, shape.valid, stand and candidates > CANDIDATES and not theirs)
 
 
 def _knowledge_graph(preset: Preset, shape: Shape) -> None:
