@@ -8,7 +8,7 @@ from daskgraph.api.classifying import classify_model
 from daskgraph.api.handles import Graph, Model, evaluate_model
 from daskgraph.api.plans import Nodes, plan_numbers, plan_source
 from daskgraph.api.restoring import restore_model
-from daskgraph.api.sources import is_folder, source_files
+from daskgraph.api.sources import listed_sources
 from daskgraph.api.training import Given, Init, given_keys, model_path, planned_config, train_source
 from daskgraph.config import merge
 from daskgraph.errors import QuestionError
@@ -95,24 +95,15 @@ def import_edges(
     {'entity': 3}
     """
     chosen = merge({}, given_keys(config))
-    listed = list(sources) if isinstance(sources, list | tuple) else [sources]
-    if len(listed) == 1 and is_folder(listed[0]):
-        files = source_files(listed[0])
-        listed = [files.train]
-        valid, test, labels = (
-            found if given is None else given
-            for given, found in ((valid, files.valid), (test, files.test), (labels, files.labels))
-        )
+    listed, others = listed_sources(sources, valid=valid, test=test, labels=labels)
     return _import_edges(
         listed,
         Path(path),
         config=chosen,
         columns=columns,
-        valid=valid,
-        test=test,
-        labels=labels,
         features=features,
         callback=callback or ignore,
+        **others,
     )
 
 

@@ -149,6 +149,17 @@ def source_files(source: Any) -> SourceFiles:
     return SourceFiles(Path(source) if isinstance(source, str) else source)
 
 
+def listed_sources(sources: Any, **given: Any) -> tuple[list[Any], dict[str, Any]]:
+    """Return what is imported as train edges, and all else: what is given before what one folder holds."""
+    listed = list(sources) if isinstance(sources, list | tuple) else [sources]
+    if len(listed) != 1 or not is_folder(listed[0]):
+        return listed, given
+    files = source_files(listed[0])
+    return [files.train], {
+        name: getattr(files, name) if value is None else value for name, value in given.items()
+    }
+
+
 def _imported_from(graph: GraphStore, files: SourceFiles, features: Mapping[str, Any]) -> bool:
     """Tell whether a graph was imported from these files as they are now.
 
