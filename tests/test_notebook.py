@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from known_graphs import cliques
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 LIMIT = 180.0
@@ -42,6 +43,24 @@ def execute(path: Path, temporary: Path) -> Any:
     return notebook
 
 
+WITH_CLIENT = """
+import daskgraph
+from distributed import Client
+
+client = Client(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0")
+config = {
+    "graph": {"partitions": 8},
+    "model": {"dimension": 16, "comparator": "cos"},
+    "training": {"epochs": 3, "threads": 1},
+}
+model = daskgraph.train("edges.tsv", "m.model.zarr", config=config, client=client)
+again = daskgraph.train("edges.tsv", "m.model.zarr", config={"training": {"epochs": 4}}, client=client)
+near = model.neighbors("c0m0", k=3, client=client)
+client.close()
+model.summary["workers"], again.summary["resumed_from"], again.epochs, len(near)
+"""
+
+
 def texts(notebook: Any) -> str:
     cells = (cell for cell in notebook.cells if cell.cell_type == "code")
     found = [output["data"] for cell in cells for output in cell.outputs if "data" in output]
@@ -59,3 +78,13 @@ def test_first_steps(tmp_path: Path) -> None:
     near = [title for title in BOND if title in shown]
     assert len(near) >= 3, near  # of the six films nearest to "Casino Royale"; threads decide which
     assert "<Figure size" in shown
+
+
+@pytest.mark.slow
+@pytest.mark.compiled
+def test_client__trains_from_a_notebook(tmp_path: Path) -> None:
+    nbformat = pytest.importorskip("nbformat")
+    cliques(20, 6).to_csv(tmp_path / "edges.tsv", sep="\t", index=False, header=False)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WITH_CLIENT.strip())])
+    nbformat.write(notebook, tmp_path / "client.ipynb")
+    assert texts(execute(tmp_path / "client.ipynb", tmp_path)) == "(2, 3, 4, 3)"

@@ -1,10 +1,14 @@
 """Train the same edges with one worker and with two, of one thread each.
 
-    python tests/benchmarks/scaling.py [--edges 16000000] [--partitions 8] [--pairs 1] [--record]
+    python tests/benchmarks/scaling.py [random] [crates-io] [--crates-io FOLDER] [--pairs 1] [--record]
 
-Random edges between drawn entities, d = 100, translation, cos, ranking: only time counts. A first epoch,
+- random: edges between drawn entities, d = 100, translation, cos, ranking, 50 + 50: an edge costs little;
+- crates-io: its edges, with the config of examples/.
+
+Only time counts. A first epoch,
 in which parts that never met have to wait for each other, is trained once; from there both train two epochs
-more, in turn, on Dask clusters of processes on this machine. Takes five minutes on two free cores.
+more, in turn, on Dask clusters of processes on this machine. What the machine itself can is told beside:
+large products on two threads at once, over those on one. Takes some minutes a graph on two free cores.
 
 Where the time of workers went is told in shares:
 
@@ -27,18 +31,22 @@ from typing import Any
 
 from graphs import draw_uniform
 from records import machine, record
+from sgemm import peak
 
 import daskgraph
+from daskgraph.config import load
 from daskgraph.events import EdgesTrained, Event
 from daskgraph.executors.local_cluster import local_client
 
-CONFIG: dict[str, Any] = {
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+RANDOM: dict[str, Any] = {
     "model": {"dimension": 100, "operator": "translation", "comparator": "cos"},
     "loss": {"function": "ranking"},
     "negatives": {"uniform": 50},
-    "training": {"epochs": 1, "batch_size": 50, "buffer": 2},
-    "evaluation": {"at_end": False},
+    "training": {"batch_size": 50},
 }
+FIRST: dict[str, Any] = {"epochs": 1, "buffer": 2}
 LATER: dict[str, Any] = {"training": {"epochs": 3, "threads": 1}}
 
 
@@ -67,35 +75,65 @@ def measure(begun: Path, workers: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    """Measure, in turn."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--edges", type=int, default=16_000_000)
-    parser.add_argument("--entities", type=int, default=400_000)
-    parser.add_argument("--partitions", type=int, default=8)
-    parser.add_argument("--pairs", type=int, default=1)
-    parser.add_argument("--record", action="store_true")
-    given = parser.parse_args()
+def random_edges(path: Path, graph: dict[str, Any], _: Path | None) -> dict[str, Any]:
+    """Import random edges; return how they are trained."""
+    edges = draw_uniform(400_000, 10, 16_000_000).frame("train")
+    daskgraph.import_edges(edges, path, config={"graph": graph})
+    return RANDOM
+
+
+def crates(path: Path, graph: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Import crates-io; return how it is trained."""
+    if folder is None:
+        raise SystemExit("crates-io needs --crates-io FOLDER, with edges.tsv.gz")
+    config = load([EXAMPLES / "crates-io.toml"])
+    daskgraph.import_edges(folder / "edges.tsv.gz", path, config={**config, "graph": graph})
+    return config
+
+
+GRAPHS = {"random": random_edges, "crates-io": crates}
+"""From where a graph goes, its section of the config and a folder to the config it is trained by."""
+
+
+def compare(name: str, partitions: int, pairs: int, folder: Path | None) -> dict[str, Any]:
+    """Train a graph with one worker and with two, in turn."""
     found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
-    with tempfile.TemporaryDirectory() as name:
-        graph, begun = Path(name) / "random.graph.zarr", Path(name) / "begun.model.zarr"
-        edges = draw_uniform(given.entities, 10, given.edges).frame("train")
-        daskgraph.import_edges(edges, graph, config={"graph": {"partitions": given.partitions}})
-        daskgraph.train(graph, begun, config=CONFIG)
-        for _ in range(given.pairs):
+    ceilings = []
+    with tempfile.TemporaryDirectory() as place:
+        graph, begun = Path(place) / "graph.graph.zarr", Path(place) / "begun.model.zarr"
+        config = GRAPHS[name](graph, {"partitions": partitions}, folder)
+        config = {name: keys for name, keys in config.items() if name not in ("entities", "relations")}
+        training = {**config["training"], **FIRST}
+        daskgraph.train(
+            graph, begun, config={**config, "training": training, "evaluation": {"at_end": False}}
+        )
+        edges = daskgraph.open_graph(graph).edges["train"]
+        for _ in range(pairs):
+            ceilings.append(peak(2, 16) / peak(1, 16))
             for workers, results in found.items():
                 results.append(measure(begun, workers))
                 shown = {key: round(value, 3) for key, value in results[-1].items()}
-                sys.stdout.write(f"{workers}: {shown}\n")
+                sys.stdout.write(f"{name}, {workers}: {shown}\n")
                 sys.stdout.flush()
     ratios = [two["rate"] / one["rate"] for one, two in zip(found[1], found[2], strict=True)]
-    sys.stdout.write(f"two workers over one: {statistics.median(ratios):.2f}\n")
-    if given.record:
-        sizes = {key: getattr(given, key) for key in ("edges", "entities", "partitions")}
-        record(
-            "scaling",
-            {"machine": machine(), **sizes, "ratios": ratios, "one": found[1], "two": found[2]},
-        )
+    return {"edges": edges, "ratios": ratios, "ceilings": ceilings, "one": found[1], "two": found[2]}
+
+
+def main() -> None:
+    """Measure the chosen graphs, and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("graphs", nargs="*", default=list(GRAPHS), metavar="GRAPH")
+    parser.add_argument("--crates-io", type=Path)
+    parser.add_argument("--partitions", type=int, default=8)
+    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--record", action="store_true", help="keep the figures for docs/benchmarks.md")
+    given = parser.parse_args()
+    for name in given.graphs:
+        found = compare(name, given.partitions, given.pairs, given.crates_io)
+        ratio, ceiling = (statistics.median(found[key]) for key in ("ratios", "ceilings"))
+        sys.stdout.write(f"{name}: two workers over one {ratio:.2f}, large products {ceiling:.2f}\n")
+        if given.record:
+            record(f"scaling-{name}", {"machine": machine(), "partitions": given.partitions, **found})
 
 
 if __name__ == "__main__":
