@@ -171,7 +171,7 @@ def test_choose__tries_factors_where_that_is_worth_it() -> None:
     def trials(given: dict[str, Any], shape: Shape = FB15K_237, here: bool = True) -> Trials | None:
         return choose("knowledge-graph", shape, given, here=here).trials
 
-    few = trials({"training": {"epochs": 30}})
+    few = trials({"training": {"epochs": 24}})
     assert few is not None
     assert (few.epochs, few.fewer) == (3, True)
     assert few.settings(0.02)["loss"] == {"regularization": 0.02}
@@ -179,7 +179,7 @@ def test_choose__tries_factors_where_that_is_worth_it() -> None:
     assert own is not None
     assert "negatives" not in own.settings(0.02)
     assert trials({"loss": {"regularization": 0.0}}) is None
-    assert trials({"training": {"epochs": 29}}) is None
+    assert trials({"training": {"epochs": 23}}) is None
     assert trials({}, FB15K_237._replace(valid=0)) is None
     assert trials({}, FREEBASE) is None
     assert trials({}, here=False) is None

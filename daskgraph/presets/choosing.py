@@ -35,8 +35,8 @@ RATES = ((10.0, 0.5),)
 MOST_RATE = 0.3
 """The rate where there are more."""
 
-COOLDOWN = 0.3
-"""Share of the epochs in which rates fall: most of what such rates gain comes then."""
+COOLDOWN = 0.5
+"""Share of the epochs in which such rates fall: most of what they gain comes then."""
 
 RANKED = 3 * 10**8
 """Up to so many pairs of a valid edge and an entity are ranked in an evaluation; beyond, a sample is."""
@@ -58,6 +58,19 @@ class Reason(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.keys}: {self.why}"
+
+
+class Pace(NamedTuple):
+    """How fast to train."""
+
+    most: int
+    """Epochs at most."""
+
+    rate: float
+    """The learning rate."""
+
+    cooldown: float
+    """Share of the epochs in which it falls."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ def _knowledge_graph(preset: Preset, shape: Shape) -> None:
         f"{shape.density:.1f} edges an entity: the fewer they are, the easier vectors learn them by heart",
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    _foretell(preset, shape, 6.0 * 200, most=100, rate=_rate(shape.density))
+    _foretell(preset, shape, 6.0 * 200, _long_steps(shape))
 
 
 def _penalty(density: float) -> float:
@@ -149,9 +162,9 @@ def _penalty(density: float) -> float:
     return _below(PENALTIES, density, LEAST_PENALTY)
 
 
-def _rate(density: float) -> float:
-    """Return the learning rate for entities of so many edges."""
-    return _below(RATES, density, MOST_RATE)
+def _long_steps(shape: Shape) -> Pace:
+    """Return the pace for vectors that long steps suit: few epochs, of which half are cooled."""
+    return Pace(40, _below(RATES, shape.density, MOST_RATE), COOLDOWN)
 
 
 def _below(table: tuple[tuple[float, float], ...], density: float, otherwise: float) -> float:
@@ -179,7 +192,7 @@ def _network(preset: Preset, shape: Shape) -> None:
         model={"dimension": 128, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    _foretell(preset, shape, 6.0 * 128, most=60, rate=_rate(shape.density))
+    _foretell(preset, shape, 6.0 * 128, _long_steps(shape))
 
 
 def _walk(preset: Preset, nodes: int, per_node: int) -> None:
@@ -214,10 +227,10 @@ def _recommender(preset: Preset, shape: Shape) -> None:
         loss={"function": "softmax", "regularizer": "l2", "regularization": 0.01},
         model={"dropout": 0.2},
     )
-    _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, most=60)
+    _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, Pace(60, 0.1, 0.3))
 
 
-def _foretell(preset: Preset, shape: Shape, products: float, most: int, rate: float = 0.1) -> None:
+def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> None:
     """Choose candidates, epochs and evaluations for a graph whose own edges are trained.
 
     `products` are the multiplications for an edge and a candidate.
@@ -225,10 +238,10 @@ def _foretell(preset: Preset, shape: Shape, products: float, most: int, rate: fl
     candidates = _candidates(preset, shape, int(BUDGET / max(1.0, ENOUGH * products * shape.edges)))
     batch = max(50, min(500, shape.edges // 100))
     preset.add("many edges share their candidates, but an epoch has steps", training={"batch_size": batch})
-    _epochs(preset, products * shape.edges * candidates, most)
+    _epochs(preset, products * shape.edges * candidates, pace.most)
     preset.add(
         "long steps learn more in few epochs, if the last ones are short",
-        training={"learning_rate": rate, "cooldown": COOLDOWN},
+        training={"learning_rate": pace.rate, "cooldown": pace.cooldown},
     )
     _evaluation(preset, shape)
 

@@ -9,8 +9,8 @@ STEP = 3.0
 MOST_TRIALS = 4
 """Trainings at most."""
 
-SHARE = 10
-"""A trial has one in so many of the epochs: all of them together cost two fifths more at most."""
+SHARE = 8
+"""A trial has one in so many of the epochs: all of them together cost half as much again at most."""
 
 FEWEST = 3
 """Epochs of a trial at least; a training of less than `SHARE` times as many begins without."""
