@@ -149,6 +149,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="daskgraph-quality-") as temporary:
         work = given.keep or Path(temporary)
+        work.mkdir(parents=True, exist_ok=True)
         for name in given.rows:
             for line in repeat(name, given.data, work, given.seeds, given.overrides):
                 sys.stdout.write(json.dumps(line) + "\n")
