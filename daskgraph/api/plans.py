@@ -43,8 +43,8 @@ class Subject(NamedTuple):
     """Its partitions, where they are decided; None: to be chosen."""
     notes: tuple[str, ...] = ()
     """What to know about these numbers."""
-    valid: bool = False
-    """Whether there are valid edges."""
+    valid: int = 0
+    """Valid edges, or about so many."""
 
 
 def plan_source(
@@ -92,7 +92,7 @@ def plan_numbers(
 def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
     config = merge_stored(import_settings(graph, given), given, graph.path)
     own, edges = graph.schema.partitions, graph.splits["train"]
-    valid = graph.splits.get("valid", 0) > 0
+    valid = graph.splits.get("valid", 0)
     asked = _asked(config)
     if asked is None or asked == own:
         return Subject(config, graph.schema, edges, partitions=own, valid=valid)
@@ -110,8 +110,12 @@ def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Sub
             f"entities and edges are estimated from the first {found.sample:,} edges; import for exact ones",
         )
     graph_bytes = _graph_bytes(found.schema, found.edges, found.name_bytes)
-    valid = files.valid is not None
+    valid = 0 if files.valid is None else round(found.edges * _size_of(files.valid) / _size_of(files.train))
     return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes, valid)
+
+
+def _size_of(file: Path) -> int:
+    return max(1, file.stat().st_size)
 
 
 def _plan(subject: Subject, workers: int | None, folder: Path) -> Plan:
@@ -148,7 +152,7 @@ def _chosen(subject: Subject, preset: str | None) -> Subject:
     """Return the subject with what a preset chooses, but for keys that were given, and its reasons."""
     if preset is None:
         return subject
-    splits = {"train": subject.edges, "valid": int(subject.valid)}
+    splits = {"train": subject.edges, "valid": subject.valid}
     shape, config = presets.Shape.of(subject.schema, splits), subject.config
     found = presets.choose(preset, shape, config.explicit(), here=config.cluster.alone)
     notes = *subject.notes, *(f"{preset}: {reason}" for reason in found.reasons)

@@ -38,6 +38,9 @@ MOST_RATE = 0.3
 COOLDOWN = 0.5
 """Share of the epochs in which such rates fall: most of what they gain comes then."""
 
+PATIENCE = 6
+"""Evaluations without a better one; there are about fifteen, and the best come when rates have fallen."""
+
 RANKED = 3 * 10**8
 """Up to so many pairs of a valid edge and an entity are ranked in an evaluation; beyond, a sample is."""
 
@@ -279,13 +282,11 @@ def _epochs(preset: Preset, cost: float, most: int) -> None:
 def _evaluation(preset: Preset, shape: Shape) -> None:
     """Watch the valid edges, if there are any, and stop when they get no better."""
     if not shape.valid:
-        preset.add("there are no valid edges: the loss says when rates should fall", training={"decay": 0.5})
         return
     every = max(1, preset.settings["training"]["epochs"] // 15)
     preset.add(
-        "valid edges say when rates should fall, and when to stop",
-        evaluation={"every": every, "patience": 4},
-        training={"decay": 0.5},
+        "valid edges say when to stop, but not before rates have fallen",
+        evaluation={"every": every, "patience": PATIENCE},
     )
     if shape.valid * shape.most > RANKED:
         preset.add(
