@@ -162,9 +162,9 @@ def test_trials__climb_a_hill(peak: int) -> None:
     found: dict[float, float] = {}
     while (factor := trials.next(found)) is not None:
         assert factor not in found
-        found[factor] = -abs(math.log(factor / 0.1, 3) - peak)
+        found[factor] = -abs(math.log(factor / 0.1, 2.5) - peak)
     assert len(found) <= 4
-    assert trials.best(found) == pytest.approx(0.1 * 3.0 ** min(2, max(-3, peak)), rel=0.1)
+    assert trials.best(found) == pytest.approx(0.1 * 2.5 ** min(2, max(-3, peak)), rel=0.1)
 
 
 def test_choose__tries_factors_where_that_is_worth_it() -> None:
@@ -173,13 +173,15 @@ def test_choose__tries_factors_where_that_is_worth_it() -> None:
 
     few = trials({"training": {"epochs": 24}})
     assert few is not None
-    assert (few.epochs, few.fewer) == (3, True)
+    assert few.fewer
+    # A twelfth of the cost, with a third of the candidates.
+    assert 5 <= few.epochs <= 6
     assert few.settings(0.02)["loss"] == {"regularization": 0.02}
     own = trials({"negatives": {"uniform": 2000}})
     assert own is not None
     assert "negatives" not in own.settings(0.02)
     assert trials({"loss": {"regularization": 0.0}}) is None
-    assert trials({"training": {"epochs": 23}}) is None
+    assert trials({"training": {"epochs": 5}}) is None
     assert trials({}, FB15K_237._replace(valid=0)) is None
     assert trials({}, FREEBASE) is None
     assert trials({}, here=False) is None

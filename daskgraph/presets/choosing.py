@@ -124,15 +124,15 @@ def choose(name: str, shape: Shape = ANY, given: Mapping[str, Any] = NOTHING, *,
     if name not in PRESETS:
         raise ConfigValueError("preset", name, f"should be one of {', '.join(PRESETS)}")
     preset = Preset(ruled_out(given))
-    PRESETS[name](preset, shape)
-    trials = _trials(preset, shape, flat(given)) if here else None
+    cost = PRESETS[name](preset, shape)
+    trials = _trials(preset, shape, flat(given), cost) if here else None
     if trials is not None:
         why = "shapes hardly tell how strong a regularizer should be; with loss.regularization there are none"
         preset.reasons.append(Reason(f"up to {MOST_TRIALS} trials of {trials.epochs} epochs first", why))
     return replace(preset, trials=trials)
 
 
-def _trials(preset: Preset, shape: Shape, given: Mapping[str, Any]) -> Trials | None:
+def _trials(preset: Preset, shape: Shape, given: Mapping[str, Any], cost: float) -> Trials | None:
     """Return the trials of a factor that was chosen, unless the user gave it or what it belongs to."""
     chosen = flat(preset.settings)
     factor = chosen.get("loss.regularization")
@@ -142,13 +142,14 @@ def _trials(preset: Preset, shape: Shape, given: Mapping[str, Any]) -> Trials | 
     if not isinstance(epochs, int):
         return None
     every = chosen.get("negatives.all", False)
-    stand = every or chosen.get("negatives.stand_for_all", False)
     candidates = shape.most if every else chosen.get("negatives.uniform", 0)
+    stand = every or chosen.get("negatives.stand_for_all", False)
     theirs = any(path.startswith("negatives.") for path in given)
-    return trials_for(factor, epochs, shape.valid, stand and candidates > CANDIDATES and not theirs)
+    fewer = cost * min(1.0, CANDIDATES / candidates) if stand and not theirs else cost
+    return trials_for(factor, epochs, shape.valid, cost, fewer)
 
 
-def _knowledge_graph(preset: Preset, shape: Shape) -> None:
+def _knowledge_graph(preset: Preset, shape: Shape) -> float:
     preset.add(
         "ComplEx in both directions, the best known of simple models",
         model={"dimension": 200, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
@@ -157,7 +158,7 @@ def _knowledge_graph(preset: Preset, shape: Shape) -> None:
         f"{shape.density:.1f} edges an entity: the fewer they are, the easier vectors learn them by heart",
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    _foretell(preset, shape, 6.0 * 200, _long_steps(shape))
+    return _foretell(preset, shape, 6.0 * 200, _long_steps(shape))
 
 
 def _penalty(density: float) -> float:
@@ -174,14 +175,13 @@ def _below(table: tuple[tuple[float, float], ...], density: float, otherwise: fl
     return next((value for below, value in table if density < below), otherwise)
 
 
-def _network(preset: Preset, shape: Shape) -> None:
+def _network(preset: Preset, shape: Shape) -> float:
     nodes = sum(shape.entities.values())
     plain = len(shape.entities) == 1 and shape.relations == 1
     # A walk of 40 nodes makes about 200 pairs with a window of 10.
     per_node = min(20, WALKED // (200 * max(1, nodes)))
     if plain and per_node and not shape.valid:
-        _walk(preset, nodes, per_node)
-        return
+        return _walk(preset, nodes, per_node)
     why = (
         "there are valid edges to foretell"
         if shape.valid
@@ -195,10 +195,10 @@ def _network(preset: Preset, shape: Shape) -> None:
         model={"dimension": 128, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
-    _foretell(preset, shape, 6.0 * 128, _long_steps(shape))
+    return _foretell(preset, shape, 6.0 * 128, _long_steps(shape))
 
 
-def _walk(preset: Preset, nodes: int, per_node: int) -> None:
+def _walk(preset: Preset, nodes: int, per_node: int) -> float:
     preset.add(
         "nearness alone, as in DeepWalk",
         model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
@@ -213,11 +213,13 @@ def _walk(preset: Preset, nodes: int, per_node: int) -> None:
         negatives={"uniform": 200, "frequency": 0.75},
         training={"batch_size": 200},
     )
-    _epochs(preset, 6.0 * 200 * per_node * nodes * 400 * 128, most=max(3, 80 // per_node))
+    cost = 6.0 * 200 * per_node * nodes * 400 * 128
+    _epochs(preset, cost, most=max(3, 80 // per_node))
     preset.add("the loss says when rates should fall", training={"learning_rate": 0.1, "decay": 0.5})
+    return cost
 
 
-def _recommender(preset: Preset, shape: Shape) -> None:
+def _recommender(preset: Preset, shape: Shape) -> float:
     preset.add(
         "what goes with what is a matter of few tastes",
         model={"dimension": 64, "operator": "none", "comparator": "dot", "init_scale": 0.1},
@@ -230,10 +232,10 @@ def _recommender(preset: Preset, shape: Shape) -> None:
         loss={"function": "softmax", "regularizer": "l2", "regularization": 0.01},
         model={"dropout": 0.2},
     )
-    _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, Pace(60, 0.1, 0.3))
+    return _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, Pace(60, 0.1, 0.3))
 
 
-def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> None:
+def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> float:
     """Choose candidates, epochs and evaluations for a graph whose own edges are trained.
 
     `products` are the multiplications for an edge and a candidate.
@@ -241,12 +243,14 @@ def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> None
     candidates = _candidates(preset, shape, int(BUDGET / max(1.0, ENOUGH * products * shape.edges)))
     batch = max(50, min(500, shape.edges // 100))
     preset.add("many edges share their candidates, but an epoch has steps", training={"batch_size": batch})
-    _epochs(preset, products * shape.edges * candidates, pace.most)
+    cost = products * shape.edges * candidates
+    _epochs(preset, cost, pace.most)
     preset.add(
         "long steps learn more in few epochs, if the last ones are short",
         training={"learning_rate": pace.rate, "cooldown": pace.cooldown},
     )
     _evaluation(preset, shape)
+    return cost
 
 
 def _candidates(preset: Preset, shape: Shape, affordable: int) -> int:
@@ -299,8 +303,9 @@ def _shown(value: Any) -> str:
     return {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value).replace("'", '"')
 
 
-PRESETS: dict[str, Callable[[Preset, Shape], None]] = {
+PRESETS: dict[str, Callable[[Preset, Shape], float]] = {
     KNOWLEDGE_GRAPH: _knowledge_graph,
     NETWORK: _network,
     RECOMMENDER: _recommender,
 }
+"""From a name to what chooses, and returns about how many multiplications an epoch takes."""

@@ -3,17 +3,20 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-STEP = 3.0
+STEP = 2.5
 """Factors that are tried are so many times apart: the best is a broad hill."""
 
 MOST_TRIALS = 4
 """Trainings at most."""
 
-SHARE = 8
-"""A trial has one in so many of the epochs: all of them together cost half as much again at most."""
+SHARE = 12
+"""A trial costs one in so many of what the training does, for three or four of them together a third."""
 
-FEWEST = 3
-"""Epochs of a trial at least; a training of less than `SHARE` times as many begins without."""
+LITTLE = 1e12
+"""Multiplications that a trial may take in any case: some twenty seconds of two cores."""
+
+FEWEST, ENOUGH = 3, 12
+"""Epochs of a trial. Short ones favour weak regularizers, for nothing is learnt by heart yet."""
 
 EDGES = 50
 """With fewer valid edges than these, one factor looks like another."""
@@ -59,8 +62,8 @@ class Trials(NamedTuple):
             The valid MRR by factors that were tried.
 
         >>> trials = Trials(0.03, 5, False)
-        >>> trials.next({}), trials.next({0.03: 0.31}), trials.next({0.03: 0.31, 0.01: 0.28})
-        (0.03, 0.01, 0.09)
+        >>> trials.next({}), trials.next({0.03: 0.31}), trials.next({0.03: 0.31, 0.012: 0.28})
+        (0.03, 0.012, 0.075)
         """
         if len(found) >= MOST_TRIALS:
             return None
@@ -79,8 +82,23 @@ class Trials(NamedTuple):
         return float(f"{self.start * STEP**steps:.2g}")
 
 
-def trials_for(start: float, epochs: int, valid: int, fewer: bool) -> Trials | None:
-    """Return the trials worth their time before a training of so many epochs, None if there are none."""
-    if valid < EDGES or epochs < SHARE * FEWEST:
+def trials_for(start: float, epochs: int, valid: int, cost: float, fewer: float) -> Trials | None:
+    """Return the trials worth their time before a training of so many epochs, None if there are none.
+
+    Parameters
+    ----------
+    start
+        The factor to begin with.
+    epochs
+        Epochs of the training.
+    valid
+        Valid edges.
+    cost
+        Multiplications of one of its epochs.
+    fewer
+        Those of an epoch with `CANDIDATES`, where these are enough for a trial; else the same.
+    """
+    affordable = int(max(epochs * cost / SHARE, LITTLE) / fewer)
+    if valid < EDGES or epochs < 2 * FEWEST or affordable < FEWEST:
         return None
-    return Trials(start, epochs // SHARE, fewer)
+    return Trials(start, min(affordable, ENOUGH, epochs), fewer < cost)
