@@ -342,7 +342,11 @@ def scaling() -> Iterator[str]:
     yield table(
         "graph | two over one | large products",
         (
-            [name, *(spread(one[key], ".2f", " ×") for key in ("ratios", "ceilings"))]
+            [
+                name,
+                spread(one["ratios"], ".2f", " ×"),
+                spread(one["ceilings"], ".2f", " ×") if "ceilings" in one else "not measured",
+            ]
             for name, one in made.items()
         ),
     )
