@@ -138,7 +138,8 @@ def train(
         A Config, a mapping or a TOML file.
     preset
         "knowledge-graph", "network" or "recommender": settings of a new model are chosen from the graph's
-        shape, but for the keys that `config` gives. The callback is told which, and why.
+        shape, and a regularization by short trainings where there are valid edges, but for the keys that
+        `config` gives. The callback is told which, and why.
     columns
         Names or numbers of the columns head, relation, tail and weight of a source that is imported, where
         they can

@@ -15,6 +15,7 @@ from daskgraph.store import GraphStore
 MODEL_SUFFIX = ".model.zarr"
 GRAPH_SUFFIX = ".graph.zarr"
 WALKS_SUFFIX = ".walks.zarr"
+TRIAL_SUFFIX = ".trial.model.zarr"
 
 _ENDINGS = (".zst", ".gz", ".tsv", ".csv", ".txt", ".parquet", GRAPH_SUFFIX, ".zarr")
 
@@ -41,6 +42,11 @@ def graph_path_beside(model: Path) -> Path:
 def walks_path_beside(model: Path) -> Path:
     """Return where the pairs of a model's walks go: the model's name with .walks.zarr."""
     return _beside(model, WALKS_SUFFIX)
+
+
+def trial_path_beside(model: Path) -> Path:
+    """Return where the trials before a model's training go: the model's name with .trial.model.zarr."""
+    return _beside(model, TRIAL_SUFFIX)
 
 
 def _beside(model: Path, suffix: str) -> Path:

@@ -102,7 +102,8 @@ def train_source(
     if init is not None:
         ModelStore.open(init.path)
     graph = opened or open_source(source, target, checked, columns, labels, features, callback)
-    chosen = _preset(preset, graph, given, client, callback)
+    here = client is None and planned_config(target, given).cluster.alone
+    chosen = _preset(preset, graph, given, here, callback)
     config = _over(graph, given, {} if chosen is None else chosen.settings)
     if chosen is not None and chosen.trials is not None:
         config = _tried(chosen.trials, config, graph, target, callback)
@@ -117,12 +118,11 @@ def _over(graph: GraphStore, given: Mapping[str, Any], chosen: Mapping[str, Any]
 
 
 def _preset(
-    name: str | None, graph: GraphStore, given: Mapping[str, Any], client: Any, callback: Callback
+    name: str | None, graph: GraphStore, given: Mapping[str, Any], here: bool, callback: Callback
 ) -> Preset | None:
     """Return what a preset chooses for a graph beside the keys given, and say why."""
     if name is None:
         return None
-    here = client is None and _over(graph, given).cluster.alone
     preset = presets.choose(name, Shape.of(graph.schema, graph.splits), given, here=here)
     for reason in preset.reasons:
         callback(Notice(f"{name}: {reason}"))

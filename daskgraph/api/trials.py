@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from daskgraph.api.sources import trial_path_beside
 from daskgraph.config import Config, merge
 from daskgraph.errors import NotAStoreError
 from daskgraph.events import Callback, Event, Notice, TrainingFinished
@@ -46,7 +47,7 @@ def tried(
         if not isinstance(event, TrainingFinished):
             callback(event)
 
-    path = target.with_name(f"{target.name.removesuffix('.model.zarr')}.trial.model.zarr")
+    path = trial_path_beside(target)
     found: dict[float, float] = {}
     while (factor := trials.next(found)) is not None:
         _remove(path)
