@@ -26,8 +26,12 @@ chance."""
 MOVED_BYTES_PER_SECOND, LEASE_SECONDS, SMALL_SECONDS = 8e8, 6e-3, 1.0
 """Partitions read and written at a time, by a disk; what changing leases takes; what nobody minds."""
 
-SETTLE_SECONDS = 0.5
-"""What it takes a cluster's workers to commit, and to wait for each other."""
+SETTLE_SECONDS, HANDOVER_SECONDS = 0.5, 0.15
+"""What it takes a cluster's workers to wait for each other at the end of a sweep, and one to commit so that
+another can go on with its partitions. Measured."""
+
+FEW_SECONDS = 10.0
+"""Vectors that are moved in so little are not worth reading ahead."""
 
 MOST_SWEEPS = 16
 """More come no closer to edges in random order."""
@@ -57,13 +61,13 @@ def keeps_edges(edges: int, schema: GraphSchema) -> bool:
 
 
 def _edge_products(model: Model) -> int:
-    """Return about how many multiplications the scores of an edge take, both sides."""
-    config = model.config
+    """Return about how many multiplications the scores of an edge take, on all sides that are corrupted."""
+    config, negatives = model.config, model.config.negatives
     widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
     most = max((kind.count for kind in model.schema.entity_types), default=1)
-    every = config.negatives.all or any(relation.all_candidates for relation in model.relations)
-    candidates = most if every else config.negatives.uniform + config.training.batch_size
-    return 2 * widest * candidates
+    every = negatives.all or any(relation.all_candidates for relation in model.relations)
+    candidates = most if every else negatives.uniform + negatives.in_batch * config.training.batch_size
+    return (2 if negatives.corrupt == "both" else 1) * widest * candidates
 
 
 def choose_sweeps(
@@ -94,13 +98,24 @@ def choose_sweeps(
     groups = -(-partitions // max(1, buffer // 2))
     leases = groups * groups / 2
     computing = edges * max(EDGE_SECONDS, 3 * _edge_products(model) / PRODUCTS_PER_SECOND) / threads
-    table_bytes = sum(k.count * row_bytes(model, k.name) for k in model.schema.entity_types if k.partitioned)
-    moving = groups * table_bytes / MOVED_BYTES_PER_SECOND + leases * LEASE_SECONDS
-    affordable = (
-        max(1, workers) * max(computing / 5, SMALL_SECONDS) / (moving + SETTLE_SECONDS * (workers > 0))
-    )
+    changing = leases * (LEASE_SECONDS + HANDOVER_SECONDS * (workers > 1)) + SETTLE_SECONDS * (workers > 0)
+    moving = groups * _table_bytes(model) / MOVED_BYTES_PER_SECOND + changing
+    affordable = max(1, workers) * max(computing / 5, SMALL_SECONDS) / moving
     filled = edges / (leases * training.batch_size)
     return max(1, min(MOST_SWEEPS, int(affordable), int(filled)))
+
+
+def reads_ahead(model: Model) -> bool:
+    """Tell whether the workers of a cluster leave partitions free, to be read ahead of their use.
+
+    Otherwise they hold all that there are between them: candidates are drawn from twice as many entities,
+    which makes small models a little better, and there are a fourth of the leases.
+    """
+    return _table_bytes(model) / MOVED_BYTES_PER_SECOND > FEW_SECONDS
+
+
+def _table_bytes(model: Model) -> int:
+    return sum(k.count * row_bytes(model, k.name) for k in model.schema.entity_types if k.partitioned)
 
 
 def block_edges(model: Model, chunk: int) -> int:

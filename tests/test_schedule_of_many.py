@@ -28,7 +28,14 @@ def cluster(
 ) -> Cluster:
     progress, order = Progress.from_dict(stored, partitions), ("comet", "beta")[seed % 2]
     schedule = Schedule(
-        progress, epochs, buffer=buffer, order=order, checkpoint=checkpoint, seed=seed, every_epoch=True
+        progress,
+        epochs,
+        buffer=buffer,
+        order=order,
+        ahead=seed % 4 < 2,
+        checkpoint=checkpoint,
+        seed=seed,
+        every_epoch=True,
     )
     return Cluster(schedule, durations(np.random.default_rng(seed)))
 

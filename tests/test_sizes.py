@@ -22,6 +22,7 @@ from daskgraph.sizes import (
     choose_sweeps,
     keeps_edges,
     memory_limit,
+    reads_ahead,
     sizes_of,
     worker_config,
 )
@@ -140,15 +141,22 @@ def test_choose_sweeps__as_asked_or_as_the_time_of_kernels_allows(graphs: dict[b
     few, many, most = (choose_sweeps(model, edges, 2, 4, 8) for edges in (200, 10**6, 10**9))
     assert 1 == few < many <= most == 16
     assert choose_sweeps(model, 10**6, 8, 2, 512) == 1
-    assert [choose_sweeps(model, 10**5, 2, 2, 16, workers=workers) for workers in (0, 1, 4, 16)] == [
-        1,
-        1,
+    assert [choose_sweeps(model, 10**8, 2, 2, 16, workers=workers) for workers in (0, 1, 4, 16)] == [
+        16,
+        15,
         3,
-        12,
+        15,
     ]
     asked = model_of(graphs[False], training={"sweeps": 3})
     assert choose_sweeps(asked, 200, 2, 4, 8) == 3
     assert choose_sweeps(model_of(graphs[False], training={"bucket_order": "beta"}), 10**6, 2, 4, 8) == 1
+
+
+def test_reads_ahead__where_all_vectors_take_long_to_move(graphs: dict[bool, GraphStore]) -> None:
+    schema = graphs[False].schema
+    large = tuple(replace(kind, count=10**9) for kind in schema.entity_types)
+    assert not reads_ahead(model_of(graphs[False]))
+    assert reads_ahead(Model(Config(), replace(schema, entity_types=large)))
 
 
 def test_choose_held__as_buffer_or_memory_say(graphs: dict[bool, GraphStore]) -> None:

@@ -13,7 +13,8 @@ from daskgraph.events import Callback, Notice
 from daskgraph.executors.inline import train_inline
 from daskgraph.executors.recording import Evaluate
 from daskgraph.model import Model
-from daskgraph.sizes import choose_held, choose_sweeps, worker_config
+from daskgraph.schedule import share
+from daskgraph.sizes import choose_held, choose_sweeps, reads_ahead, worker_config
 from daskgraph.spreading import Spread
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads
@@ -49,9 +50,10 @@ def train_anywhere(
     threads = available_threads(own.training.threads)
     edges, workers = graph.splits["train"], cluster.started
     buffer = choose_held(Model(own, graph.schema), edges, threads)
-    shared = buffer if workers == 1 else min(buffer, max(2, graph.schema.partitions // (2 * workers)))
-    sweeps = choose_sweeps(model, edges, threads * workers, shared, graph.schema.partitions, workers=workers)
-    limits = Limits(buffer, shared, sweeps, cluster.patience_seconds, own.to_dict())
+    partitions, ahead = graph.schema.partitions, reads_ahead(model)
+    shared = share(partitions, workers, buffer, ahead=ahead)
+    sweeps = choose_sweeps(model, edges, threads * workers, shared, partitions, workers=workers)
+    limits = Limits(buffer, shared, ahead, sweeps, cluster.patience_seconds, own.to_dict())
     if client is None and cluster.kind == "slurm":
         from daskgraph.executors.slurm import slurm_client
 

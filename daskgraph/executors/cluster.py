@@ -121,6 +121,7 @@ class _Run:
             self.record.epochs,
             buffer=limits.buffer,
             order=training.order,
+            ahead=limits.ahead,
             sweeps=limits.sweeps,
             checkpoint=training.checkpoint_seconds,
             seed=training.seed,

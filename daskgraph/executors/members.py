@@ -77,6 +77,9 @@ class Limits:
     shared: int
     """Partitions that it holds when all workers have come."""
 
+    ahead: bool
+    """Whether partitions are left free, to be read ahead."""
+
     sweeps: int
     """So often all partitions meet in an epoch."""
 

@@ -2,6 +2,7 @@
 file.
 """
 
+from daskgraph.schedule.greedy import share
 from daskgraph.schedule.machine import Schedule
 from daskgraph.schedule.messages import (
     Abort,
@@ -49,4 +50,5 @@ __all__ = [
     "Trained",
     "Work",
     "count_reads",
+    "share",
 ]

@@ -1,4 +1,4 @@
-"""Which partitions a worker holds next when others hold some too: those that cost the fewest reads."""
+"""How many partitions a worker holds when others hold some too, and which: those that cost few reads."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,25 @@ import numpy.typing as npt
 
 Flags = npt.NDArray[np.bool_]
 Ids = npt.NDArray[np.int64]
+
+
+def share(partitions: int, workers: int, buffer: int, *, ahead: bool) -> int:
+    """Return how many partitions each of several workers may hold: its share, or half of it.
+
+    Parameters
+    ----------
+    partitions, workers
+        How many there are.
+    buffer
+        How many a worker can hold.
+    ahead
+        Whether half of all are left free, to be read ahead.
+
+    >>> share(32, 4, 32, ahead=True), share(32, 4, 32, ahead=False), share(32, 1, 20, ahead=True)
+    (4, 8, 20)
+    """
+    fair = partitions // (workers * (1 + ahead)) if workers > 1 else buffer
+    return min(buffer, max(2, fair))
 
 
 def choose(

@@ -11,7 +11,7 @@ import numpy as np
 
 from daskgraph.schedule import comet
 from daskgraph.schedule.failures import Failures
-from daskgraph.schedule.greedy import Flags, choose
+from daskgraph.schedule.greedy import Flags, choose, share
 from daskgraph.schedule.messages import (
     Abort,
     Commit,
@@ -50,6 +50,8 @@ class Schedule:
     buffer
         Partitions that a worker can hold at once; where there are several workers, they share all that there
         are.
+    ahead
+        Whether several workers leave half of them free, so that each can read ahead what it trains next.
     order
         A name of `ORDERS`: how partitions meet. Several workers meet those that cost the fewest reads; whole
         groups of them with `comet`.
@@ -76,6 +78,7 @@ class Schedule:
         *,
         buffer: int,
         order: str,
+        ahead: bool = True,
         sweeps: int = 1,
         checkpoint: float,
         seed: int,
@@ -86,7 +89,7 @@ class Schedule:
         self._sweeps = sweeps
         begun = not progress.between_epochs
         self.progress = progress if begun else replace(progress, sweeps=self._sweeps_of(progress.epoch))
-        self._epochs, self._buffer, self._order = epochs, buffer, order
+        self._epochs, self._buffer, self._order, self._ahead = epochs, buffer, order, ahead
         self._checkpoint, self._seed, self._every_epoch = checkpoint, seed, every_epoch
         self._settle, self._rate = settle, rate
         self._workers: dict[str, Worker] = {}
@@ -331,10 +334,8 @@ class Schedule:
 
     @property
     def _room(self) -> int:
-        """How many partitions a worker may hold now: with others, half of its share, for it reads ahead."""
-        workers = len(self._workers)
-        fair = self._buffer if workers < 2 else len(self.progress.buckets) // (2 * workers)
-        return min(self._buffer, max(2, fair))
+        """How many partitions a worker may hold now."""
+        return share(len(self.progress.buckets), len(self._workers), self._buffer, ahead=self._ahead)
 
     def _take(self, held: Held, worker: Worker) -> Lease | None:
         """Take the buckets that are trained when these partitions are held now, if there are any."""
