@@ -170,6 +170,9 @@ def _shuffled_blocks(spans: list[tuple[int, int]], size: int, key: np.uint64) ->
         if first < last
         for piece in pairwise([first, *range(first - first % size + size, last, size), last])
     ]
+    if len(blocks) < 2:
+        # So it is in most buckets of many partitions, and drawing takes longer than reading.
+        return blocks
     random = np.random.Generator(np.random.Philox(int(key)))
     return [blocks[index] for index in random.permutation(len(blocks)).tolist()]
 
