@@ -215,7 +215,7 @@ def job_script(source: Any, path: str | Path | None = None, *, config: Given = N
 
 
 def cancel(model: Model | str | Path) -> list[str]:
-    """Cancel all jobs of SLURM that train a model; a driver that lives stops. Return the jobs' ids.
+    """Cancel all jobs of SLURM that train or ask a model; drivers that live stop. Return the jobs' ids.
 
     Parameters
     ----------

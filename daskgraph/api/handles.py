@@ -157,13 +157,19 @@ class Model:
         return {path.removeprefix(prefix): array[index] for path, array in stored.items()}
 
     def neighbors(
-        self, entity: str, k: int = 10, *, config: Given = None, client: Any = None
+        self,
+        entity: str,
+        k: int = 10,
+        *,
+        callback: Callback | None = None,
+        config: Given = None,
+        client: Any = None,
     ) -> list[Answer]:
         """Return the k entities nearest to one, best first, under the model's own comparator.
 
-        `config` and `client` as of `daskgraph.evaluate`.
+        `callback`, `config` and `client` as of `daskgraph.evaluate`.
         """
-        with place(self.store, config, client) as spread:
+        with place(self.store, config, client, callback) as spread:
             return nearest(self.store, self.graph.store, entity, k, spread=spread)
 
     def predict(
@@ -174,15 +180,16 @@ class Model:
         k: int = 10,
         *,
         skip_known: bool = False,
+        callback: Callback | None = None,
         config: Given = None,
         client: Any = None,
     ) -> list[Answer]:
         """Return the k best tails of a head and relation, or the k best heads of a relation and tail.
 
         Every entity of the type may be an answer, the one asked about too. `skip_known` leaves out answers
-        that are edges of the graph already. `config` and `client` as of `daskgraph.evaluate`.
+        that are edges of the graph already. `callback`, `config` and `client` as of `daskgraph.evaluate`.
         """
-        with place(self.store, config, client) as spread:
+        with place(self.store, config, client, callback) as spread:
             return predict(
                 self.store,
                 self.graph.store,
@@ -198,17 +205,24 @@ class Model:
         """Rank the edges of a split; options as of `daskgraph.evaluate`."""
         return evaluate_model(self, split, **options)
 
-    def export(self, path: str | Path, *, config: Given = None, client: Any = None) -> dict[str, Any]:
+    def export(
+        self,
+        path: str | Path,
+        *,
+        callback: Callback | None = None,
+        config: Given = None,
+        client: Any = None,
+    ) -> dict[str, Any]:
         """Write the vectors with their names to a .tsv, .parquet, .npz or .kv file; return what was written.
 
-        `config` and `client` as of `daskgraph.evaluate`: workers put what they make into a folder beside the
-        file, and this process puts it together.
+        `callback`, `config` and `client` as of `daskgraph.evaluate`: workers put what they make into a folder
+        beside the file, and this process puts it together.
 
         Returns
         -------
         `file`, rows by entity type (`entities`), and `bytes`.
         """
-        with place(self.store, config, client) as spread:
+        with place(self.store, config, client, callback) as spread:
             export(self.store, self.graph.store, path, spread)
         return {"file": str(path), "entities": self.graph.entities, "bytes": Path(path).stat().st_size}
 
@@ -270,7 +284,7 @@ def evaluate_model(
     **options: Any,
 ) -> Evaluation:
     """Rank every edge of a split; see `daskgraph.evaluate`."""
-    with place(model.store, config, client) as spread:
+    with place(model.store, config, client, callback) as spread:
         return evaluate(
             model.store,
             model.graph.store,

@@ -7,13 +7,16 @@ from typing import Any
 from daskgraph.api.training import Given, first_difference, given_keys
 from daskgraph.config import Config, merge, merge_stored
 from daskgraph.errors import FixedKeyError
+from daskgraph.events import Callback, ignore
 from daskgraph.executors import spread_over
 from daskgraph.spreading import Spread
 from daskgraph.store import ModelStore
 
 
 @contextmanager
-def place(store: ModelStore, config: Given, client: Any) -> Iterator[Spread | None]:
+def place(
+    store: ModelStore, config: Given, client: Any, callback: Callback | None = None
+) -> Iterator[Spread | None]:
     """Give those who answer; None: this process.
 
     Parameters
@@ -24,15 +27,19 @@ def place(store: ModelStore, config: Given, client: Any) -> Iterator[Spread | No
         Its `[cluster]` says who; other keys can only be what they are in the model.
     client
         A `distributed.Client`, whose workers answer.
+    callback
+        Told what becomes of jobs of SLURM.
 
     Raises
     ------
     FixedKeyError
         Another key is given that the model has not.
     ConfigValueError
-        The cluster can not be reached, or only trains.
+        The cluster can not be reached.
+    SlurmMissingError, SlurmCommandError, SubmissionRefusedError
+        Jobs can not be submitted here, or SLURM would refuse them.
     """
-    with spread_over(_asked(store, config), client) as spread:
+    with spread_over(_asked(store, config), store.path, callback or ignore, client) as spread:
         yield spread
 
 

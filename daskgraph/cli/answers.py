@@ -147,9 +147,11 @@ def neighbors(
     as_json: bool,
 ) -> None:
     """Name the entities nearest to ENTITY, an id or a unique label, under MODEL's comparator."""
-    from daskgraph import api
+    from daskgraph import api, progress
 
-    _write_answers(api.open_model(model).neighbors(entity, count, config=given), as_json)
+    with progress.show() as callback:
+        answers = api.open_model(model).neighbors(entity, count, callback=callback, config=given)
+    _write_answers(answers, as_json)
 
 
 @click.command()
@@ -170,11 +172,14 @@ def predict(
     as_json: bool,
 ) -> None:
     """Name the best tails of a head and relation, or the best heads of a relation and tail."""
-    from daskgraph import api
+    from daskgraph import api, progress
 
     if (head is None) == (tail is None):
         raise click.UsageError("Give either --head, to ask for tails, or --tail, to ask for heads.")
-    answers = api.open_model(model).predict(head=head, relation=relation, tail=tail, k=count, config=given)
+    with progress.show() as callback:
+        answers = api.open_model(model).predict(
+            head=head, relation=relation, tail=tail, k=count, callback=callback, config=given
+        )
     _write_answers(answers, as_json)
 
 

@@ -118,7 +118,7 @@ def restore(model: str, snapshot: str | None, as_json: bool) -> None:
 @click.argument("model")
 @output_options
 def cancel(model: str, as_json: bool) -> None:
-    """Cancel all jobs of SLURM that train MODEL, and let its driver stop."""
+    """Cancel all jobs of SLURM that train or ask MODEL, and let their drivers stop."""
     from daskgraph import api, tables
 
     jobs = api.cancel(model)
@@ -142,9 +142,10 @@ def export(
     as_json: bool,
 ) -> None:
     """Write MODEL's vectors, with their names, to a file; .kv is gensim's KeyedVectors text."""
-    from daskgraph import api, tables
+    from daskgraph import api, progress, tables
 
-    written = api.open_model(model).export(output, config=given)
+    with progress.show() as callback:
+        written = api.open_model(model).export(output, callback=callback, config=given)
     tables.write_facts("export", written, as_json)
 
 

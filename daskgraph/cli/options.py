@@ -113,8 +113,8 @@ def place_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     where = click.option(
         "--cluster",
-        metavar="local|ADDRESS|FILE.json",
-        help="Let workers of this machine (-s cluster.workers=N) or of a Dask cluster do it.",
+        metavar="local|slurm|ADDRESS|FILE.json",
+        help="Let workers of this machine (-s cluster.workers=N), of SLURM's or of a Dask cluster do it.",
     )
     return where(config_options(placed))
 

@@ -55,9 +55,9 @@ def train_anywhere(
     sweeps = choose_sweeps(model, edges, threads * workers, shared, partitions, workers=workers)
     limits = Limits(buffer, shared, ahead, sweeps, cluster.patience_seconds, own.to_dict())
     if client is None and cluster.kind == "slurm":
-        from daskgraph.executors.slurm import slurm_client
+        from daskgraph.executors.slurm import training_client
 
-        with slurm_client(model.config, store.path, callback) as (connected, crew):
+        with training_client(model.config, store.path, callback) as (connected, crew):
             limits.crew = crew
             return train_on_cluster(connected, store, graph, model, limits, callback, evaluate)
     with _client(model.config, client) as connected:
@@ -65,26 +65,37 @@ def train_anywhere(
 
 
 @contextmanager
-def spread_over(config: Config, client: Client | None = None) -> Iterator[Spread | None]:
-    """Give who answers questions: the workers that `[cluster]` names, or a client's; None: this process.
+def spread_over(
+    config: Config, model: Path, callback: Callback, client: Client | None = None
+) -> Iterator[Spread | None]:
+    """Give who answers questions to the model at a path: the workers that `[cluster]` names, or a client's.
+
+    None: this process.
 
     Raises
     ------
     ConfigValueError
-        The cluster can not be reached, or is SLURM's: its jobs belong to one training.
+        The cluster can not be reached.
+    SlurmMissingError, SlurmCommandError, SubmissionRefusedError
+        As of `check_place`.
     """
     cluster = config.cluster
     if client is None and cluster.alone:
         yield None
         return
-    if client is None and cluster.kind == "slurm":
-        allowed = "trains only; to ask a model in a job, leave it out there, or give the address of a cluster"
-        raise ConfigValueError("cluster.kind", "slurm", allowed)
     from daskgraph.executors.spreading import ClusterSpread
 
     own = worker_config(config, available_threads(0)) if client is None else config
+    patience, threads = cluster.patience_seconds, own.training.threads
+    if client is None and cluster.kind == "slurm":
+        from daskgraph.executors.slurm import asking_client
+
+        check_place(config, model, callback)
+        with asking_client(config, model, callback) as (connected, crew):
+            yield ClusterSpread(connected, patience, threads, crew.awaits, cluster.workers)
+        return
     with _client(config, client) as connected:
-        yield ClusterSpread(connected, cluster.patience_seconds, own.training.threads)
+        yield ClusterSpread(connected, patience, threads)
 
 
 def check_place(config: Config, path: Path, callback: Callback) -> None:

@@ -208,11 +208,7 @@ class _Run:
 
     def _expects(self) -> bool:
         """Tell whether a crew is still to bring workers, after it has told what has happened."""
-        crew = self.limits.crew
-        if crew is None:
-            return False
-        crew.report()
-        return crew.expects()
+        return self.limits.crew is not None and self.limits.crew.awaits()
 
     def _dismiss(self, address: str) -> Event:
         known = self.workers.pop(address)

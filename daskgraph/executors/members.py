@@ -54,17 +54,14 @@ class Known:
 class Crew(Protocol):
     """Whoever brings workers to a training, and has to send some of them away again."""
 
-    def report(self) -> None:
-        """Tell what has happened; raise where there is no use in going on."""
-
     def leaving(self, idle: Mapping[str, float], epoch: int) -> Collection[str]:
         """Return the names of workers that are to hand back their leases; told for how long each is idle."""
 
     def dismiss(self, worker: str) -> None:
         """Send a worker away that has handed back its lease."""
 
-    def expects(self) -> bool:
-        """Tell whether workers are still to come."""
+    def awaits(self) -> bool:
+        """Tell what has happened, and whether workers are still to come; raise where nothing can go on."""
 
 
 @dataclass

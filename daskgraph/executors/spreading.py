@@ -38,17 +38,25 @@ class ClusterSpread:
         How many threads each worker has; 0: as many as its process may use.
     expects
         Tells whether workers are still to come: there is no need for patience then.
+    most
+        How many there will be, if that is known.
     """
 
     def __init__(
-        self, client: Client, patience: float, threads: int, expects: Callable[[], bool] = nobody
+        self,
+        client: Client,
+        patience: float,
+        threads: int,
+        expects: Callable[[], bool] = nobody,
+        most: int = 1,
     ) -> None:
         self._client, self._patience, self.threads, self._expects = client, patience, threads, expects
+        self._most = most
 
     @property
     def workers(self) -> int:
-        """How many there are."""
-        return max(1, len(workers_of(self._client)))
+        """How many there are, or will be."""
+        return max(self._most, len(workers_of(self._client)))
 
     def __call__(self, task: Callable[..., Any], pieces: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
         """Call a function with the arguments of every piece, and give the answers in that order.

@@ -17,7 +17,7 @@ from known_graphs import cliques
 
 import daskgraph
 from daskgraph import Model, cli
-from daskgraph.errors import ConfigValueError, FixedKeyError, NoWorkersError, PieceFailedError, QuestionError
+from daskgraph.errors import FixedKeyError, NoWorkersError, PieceFailedError, QuestionError
 from daskgraph.events import EvaluationProgress, Event
 from daskgraph.executors.local_cluster import local_client
 from daskgraph.executors.spreading import ClusterSpread
@@ -125,8 +125,6 @@ def test_commands__say_who_works_and_nothing_else(model: Model) -> None:
     assert "model.dimension" in result.stderr
     with pytest.raises(FixedKeyError, match=r"training\.epochs"):
         model.export(model.path.with_name("x.tsv"), config={"training": {"epochs": 9}})
-    with pytest.raises(ConfigValueError, match=r"cluster\.kind"):
-        model.evaluate(config={"cluster": {"kind": "slurm"}})
 
 
 def fail(text: str) -> str:

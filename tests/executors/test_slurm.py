@@ -277,8 +277,12 @@ def test_cancel__a_model_that_is_not_there_is_an_error(programs: Path, tmp_path:
         cancel(tmp_path / "mispelt.zarr")
     run = Run.of(tmp_path / "m.model.zarr")
     run.prepare()
+    asked = Run.asking(run.model, "1f")
+    asked.prepare()
     assert cancel(run.model) == []
     assert run.cancelled.exists()
+    assert asked.cancelled.exists()
+    assert not asked.certificate.exists()
     assert not run.certificate.exists()
 
 

@@ -146,6 +146,11 @@ class Crew:
         with self._lock:
             return waits(self._queue) or len(self._workers) < self._keeper.wanted
 
+    def awaits(self) -> bool:
+        """Report, and tell whether workers are still to come."""
+        self.report()
+        return self.expects()
+
     def _keep(self) -> None:
         while not self._stop.wait(BEAT):
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
@@ -12,13 +12,13 @@ _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 
 @dataclass(frozen=True)
 class Run:
-    """One training of a model on SLURM; the model's lock lets in one at a time."""
+    """One training of a model on SLURM, of which its lock lets in one at a time, or one of many questions."""
 
     model: Path
     """The model store."""
 
     family: str
-    """Begins the names of the jobs of all runs of this model, and of no other."""
+    """Begins the names of jobs: of all trainings of this model, or of all questions to it, and no other's."""
 
     name: str
     """What all jobs of this run are called."""
@@ -38,6 +38,17 @@ class Run:
         digest = hashlib.sha256(str(path).encode()).hexdigest()[:6]
         family = f"dg-{_ODD.sub('-', stem.removesuffix('.model'))[:40]}-{digest}"
         return cls(path, family, f"{family}-{token}" if token else family, path.with_name(f"{stem}.jobs"))
+
+    @classmethod
+    def asking(cls, model: str | Path, token: str = "") -> Run:
+        """Return a run that asks the model at a path something; `cancel` ends those of all tokens.
+
+        >>> Run.asking("/data/films.model.zarr", "1f").name
+        'dg-ask-films-ed0280-1f'
+        """
+        training = cls.of(model, token)
+        family, name = (text.replace("dg-", "dg-ask-", 1) for text in (training.family, training.name))
+        return replace(training, family=family, name=name, folder=training.folder / f"asked-{token}")
 
     @property
     def script(self) -> Path:

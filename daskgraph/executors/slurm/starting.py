@@ -76,7 +76,7 @@ def check(
 
 
 def cancel(model: str | Path) -> list[str]:
-    """Cancel the jobs of all runs of a model, and let a driver that lives stop; return the jobs' ids.
+    """Cancel all jobs of a model, and let drivers that live stop; return the jobs' ids.
 
     Raises
     ------
@@ -84,20 +84,23 @@ def cancel(model: str | Path) -> list[str]:
         There is no such model, and no jobs of it.
     """
     run = Run.of(model)
-    if run.folder.is_dir():
-        run.cancelled.touch()
-    jobs = sorted(commands.queue(run.family))
+    begun = [run, *(Run.asking(model, folder.name[6:]) for folder in run.folder.glob("asked-*"))]
+    for one in begun:
+        if one.folder.is_dir():
+            one.cancelled.touch()
+    jobs = sorted({**commands.queue(run.family), **commands.queue(Run.asking(model).family)})
     if not (jobs or run.folder.is_dir() or run.model.exists()):
         raise NotAStoreError(str(model), "model store", exists=False)
     commands.cancel(jobs)
-    # Of a driver that was killed; one that lives needs it no more.
-    shutil.rmtree(run.certificate, ignore_errors=True)
+    for one in begun:
+        # Of a driver that was killed; one that lives needs it no more.
+        shutil.rmtree(one.certificate, ignore_errors=True)
     return jobs
 
 
 @contextmanager
-def slurm_client(config: Config, model: Path, callback: Callback) -> Iterator[tuple[Client, Crew]]:
-    """Begin a run: give a client whose workers are jobs, and the crew that keeps their number.
+def training_client(config: Config, model: Path, callback: Callback) -> Iterator[tuple[Client, Crew]]:
+    """Begin a training: give a client whose workers are jobs, and the crew that keeps their number.
 
     Parameters
     ----------
@@ -116,8 +119,23 @@ def slurm_client(config: Config, model: Path, callback: Callback) -> Iterator[tu
         This process was told to end; its jobs are cancelled.
     """
     run = Run.of(model, uuid.uuid4().hex[:4])
-    run.prepare()
     _cancel_former(run, callback)
+    with _jobs(config, run, callback) as begun:
+        yield begun
+
+
+@contextmanager
+def asking_client(config: Config, model: Path, callback: Callback) -> Iterator[tuple[Client, Crew]]:
+    """Begin a question, as `training_client` does a training; it leaves its folder only where it fails."""
+    run = Run.asking(model, uuid.uuid4().hex[:4])
+    with _jobs(config, run, callback) as begun:
+        yield begun
+    shutil.rmtree(run.folder, ignore_errors=True)
+
+
+@contextmanager
+def _jobs(config: Config, run: Run, callback: Callback) -> Iterator[tuple[Client, Crew]]:
+    run.prepare()
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, run.certificate, ignore_errors=True)
         stack.enter_context(last_will(run.name))
