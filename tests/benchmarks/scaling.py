@@ -5,10 +5,10 @@
 - random: edges between drawn entities, d = 100, translation, cos, ranking, 50 + 50: an edge costs little;
 - crates-io: its edges, with the config of examples/.
 
-Only time counts. A first epoch,
-in which parts that never met have to wait for each other, is trained once; from there both train two epochs
-more, in turn, on Dask clusters of processes on this machine. What the machine itself can is told beside:
-large products on two threads at once, over those on one. Takes some minutes a graph on two free cores.
+Only time counts. A first epoch, in which parts that never met have to wait for each other, is trained once;
+from there both train two epochs more, in turn, on Dask clusters of processes on this machine, in one sweep an
+epoch. What the machine itself can is told beside: large products on two threads at once, over those on one.
+Takes some minutes a graph on two free cores.
 
 Where the time of workers went is told in shares:
 
@@ -46,7 +46,7 @@ RANDOM: dict[str, Any] = {
     "negatives": {"uniform": 50},
     "training": {"batch_size": 50},
 }
-FIRST: dict[str, Any] = {"epochs": 1, "buffer": 2}
+FIRST: dict[str, Any] = {"epochs": 1, "sweeps": 1}
 LATER: dict[str, Any] = {"training": {"epochs": 3, "threads": 1}}
 
 
