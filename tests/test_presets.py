@@ -18,6 +18,7 @@ from daskgraph.errors import ConfigValueError
 from daskgraph.events import Event, Notice, TrainingFinished
 from daskgraph.planning import expected_pairs
 from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, Trials, choose
+from daskgraph.presets.shapes import ANY
 
 FB15K_237 = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
 CODEX_S = Shape({"entity": 2_034}, 42, 32_888, 1_827, False)
@@ -153,6 +154,9 @@ def test_choose__leaves_out_what_does_not_go_with_what_is_given() -> None:
     for other in others:
         assert "stand_for_all" not in settings(other)["negatives"]
     assert settings({}, CODEX_S)["negatives"]["all"]
+    # Before the import, too, where nothing is known of the graph.
+    assert settings({"evaluation": {"patience": 8}}, ANY)
+    assert settings({"negatives": {"stand_for_all": True}}, ANY)
     assert "all" not in settings({"negatives": {"uniform": 500}}, CODEX_S).get("negatives", {})
 
 

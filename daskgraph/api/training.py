@@ -96,9 +96,9 @@ def train_source(
         store, graph = _open(source, target, given, columns, features)
         return store, _train(store, graph, callback, client)
     opened = open_graph_store(source)
-    # Partitions depend on how long vectors are.
-    first = {} if preset is None else {"model": presets.choose(preset).settings["model"]}
-    checked = merge(first, given) if opened is None else _over(opened, given)
+    # Partitions depend on how long vectors are, and keys may be given that only go with a preset's.
+    first = {} if preset is None else presets.choose(preset, given=given).settings
+    checked = merge(first, given) if opened is None else _over(opened, given, first)
     if init is not None:
         ModelStore.open(init.path)
     graph = opened or open_source(source, target, checked, columns, labels, features, callback)

@@ -46,4 +46,5 @@ class Shape(NamedTuple):
         return 2 * self.edges / max(1, sum(self.entities.values()))
 
 
-ANY = Shape({"entity": 1}, 1, 1, 0, False)
+ANY = Shape({"entity": 1_000_000}, 1, 100_000_000, 1, False)
+"""Of a graph that is still to be imported: a large one, for small ones fit whatever is chosen."""
