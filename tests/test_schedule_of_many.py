@@ -195,6 +195,16 @@ def test_many__all_workers_are_busy_when_there_are_partitions_enough(
     assert min(played.busy.values()) / played.now > 0.85
 
 
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_many__who_are_ready_together_share_from_the_start_of_later_epochs(epoch: int) -> None:
+    schedule = cluster(8, 8, epochs=2, epoch=epoch).schedule
+    first = schedule.handle(Joined("a", others=True), 0.0)
+    second = schedule.handle(Joined("b"), 0.0)
+    held = [len(given.lease.partitions) for given in [*first, *second] if isinstance(given, Train)]
+    # In the first one all grows together, as far as one worker comes.
+    assert held == ([2, 2] if epoch else [8])
+
+
 def test_choose__prefers_what_is_held() -> None:
     left = np.ones((8, 8), np.bool_)
     everywhere = np.ones(8, np.bool_)

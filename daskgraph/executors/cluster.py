@@ -185,10 +185,11 @@ class _Run:
         for address in self.workers.keys() - there.keys():
             self._lose(address)
         self._ask_crew(now)
-        for address in sorted(there.keys() - self.workers.keys() - self.dismissed):
+        new = sorted(there.keys() - self.workers.keys() - self.dismissed)
+        for address in new:
             self.workers[address] = Known(f"worker-{uuid.uuid4().hex[:8]}", called=there[address])
             self.callback(Notice(f"worker {address} trains"))
-            self._tell(Joined(address))
+            self._tell(Joined(address, others=address != new[-1]))
 
     def _ask_crew(self, now: float) -> None:
         """Hear which workers are to leave, and be patient while none can come."""

@@ -110,11 +110,12 @@ class Schedule:
             When, in seconds of any clock that does not go back.
         """
         match event:
-            case Joined(name):
-                self._workers[name] = Worker(committed=now)
-                if len(self._workers) == 2:
-                    # What several hold is no beginning for the order of one.
-                    self._last_held = ()
+            case Joined(name, others):
+                self._join(name, now)
+                # The first of several would take all there is, and later epochs are for all of them. In the
+                # first one that is well: what grows together fits together.
+                if others and self.progress.epoch:
+                    return []
             case Left(name, lost):
                 return self._left_by(name, lost, now)
             case Leaving(name):
@@ -131,11 +132,7 @@ class Schedule:
                 self._rate = rate
                 return self._epoch_ended(stop, commit, now)
             case Stopping():
-                return [
-                    Commit(name, self.progress.after(worker.work))
-                    for name, worker in self._workers.items()
-                    if worker.changed
-                ]
+                return self._last_commits()
         return self._assign(now)
 
     def holders(self) -> dict[str, Lease]:
@@ -148,6 +145,16 @@ class Schedule:
         That of the instruction is as of its time: others may have committed since.
         """
         return self.progress.after(self._workers[name].work)
+
+    def _join(self, name: str, now: float) -> None:
+        self._workers[name] = Worker(committed=now)
+        if len(self._workers) == 2:
+            # What several hold is no beginning for the order of one.
+            self._last_held = ()
+
+    def _last_commits(self) -> list[Instruction]:
+        changed = {name: worker for name, worker in self._workers.items() if worker.changed}
+        return [Commit(name, self.progress.after(worker.work)) for name, worker in changed.items()]
 
     def _trained(self, name: str, number: int, work: Work) -> bool:
         worker = self._workers.get(name)

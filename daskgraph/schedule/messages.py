@@ -10,6 +10,8 @@ class Joined:
     """A worker is ready."""
 
     worker: str
+    others: bool = False
+    """Whether others are ready as well, who are told of next."""
 
 
 @dataclass(frozen=True)
