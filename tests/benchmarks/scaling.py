@@ -1,14 +1,15 @@
 """Train the same edges with one worker and with two, of one thread each.
 
-    python tests/benchmarks/scaling.py [random] [crates-io] [--crates-io FOLDER] [--pairs 1] [--record]
+    python tests/benchmarks/scaling.py [random] [many] [crates-io] [--crates-io FOLDER] [--pairs 1] [--record]
 
 - random: edges between drawn entities, d = 100, translation, cos, ranking, 50 + 50: an edge costs little;
+- many: such edges, ComplEx, softmax against 1,000 drawn candidates: an edge costs much;
 - crates-io: its edges, with the config of examples/.
 
 Only time counts. A first epoch, in which parts that never met have to wait for each other, is trained once;
 from there both train two epochs more, in turn, on Dask clusters of processes on this machine, in one sweep an
-epoch. What the machine itself can is told beside: large products on two threads at once, over those on one.
-Takes some minutes a graph on two free cores.
+epoch. What the machine itself can is told beside: large products on two threads at once over those on one,
+and two trainings that share nothing but the machine over one of them. Takes some minutes a graph.
 
 Where the time of workers went is told in shares:
 
@@ -26,6 +27,8 @@ import shutil
 import statistics
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +49,17 @@ RANDOM: dict[str, Any] = {
     "negatives": {"uniform": 50},
     "training": {"batch_size": 50},
 }
+MANY: dict[str, Any] = {
+    "model": {"dimension": 100, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
+    "loss": {"function": "softmax"},
+    "negatives": {"uniform": 1000, "in_batch": False},
+    "training": {"batch_size": 500},
+}
 FIRST: dict[str, Any] = {"epochs": 1, "sweeps": 1}
 LATER: dict[str, Any] = {"training": {"epochs": 3, "threads": 1}}
 
 
-def measure(begun: Path, workers: int) -> dict[str, float]:
+def measure(begun: Path, workers: int, place: str = "measured") -> dict[str, float]:
     """Train the later epochs with so many workers; edges a second, and shares of the workers' time."""
     leases = 0
 
@@ -58,7 +67,7 @@ def measure(begun: Path, workers: int) -> dict[str, float]:
         nonlocal leases
         leases += isinstance(event, EdgesTrained)
 
-    path = begun.with_name("measured.model.zarr")
+    path = begun.with_name(f"{place}.model.zarr")
     shutil.copytree(begun, path)
     with local_client(workers) as client:
         graph = daskgraph.open_model(begun).graph
@@ -75,11 +84,25 @@ def measure(begun: Path, workers: int) -> dict[str, float]:
     }
 
 
+def measure_beside(begun: Path) -> float:
+    """Train twice at the same time, one worker each; edges a second of both together."""
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        found = list(pool.map(measure, [begun] * 2, [1] * 2, ["one", "other"]))
+    return sum(one["rate"] for one in found)
+
+
 def random_edges(path: Path, graph: dict[str, Any], _: Path | None) -> dict[str, Any]:
     """Import random edges; return how they are trained."""
     edges = draw_uniform(400_000, 10, 16_000_000).frame("train")
     daskgraph.import_edges(edges, path, config={"graph": graph})
     return RANDOM
+
+
+def many_candidates(path: Path, graph: dict[str, Any], _: Path | None) -> dict[str, Any]:
+    """Import fewer random edges, which are trained against many candidates."""
+    edges = draw_uniform(400_000, 10, 3_000_000).frame("train")
+    daskgraph.import_edges(edges, path, config={"graph": graph})
+    return MANY
 
 
 def crates(path: Path, graph: dict[str, Any], folder: Path | None) -> dict[str, Any]:
@@ -91,14 +114,14 @@ def crates(path: Path, graph: dict[str, Any], folder: Path | None) -> dict[str, 
     return config
 
 
-GRAPHS = {"random": random_edges, "crates-io": crates}
+GRAPHS = {"random": random_edges, "many": many_candidates, "crates-io": crates}
 """From where a graph goes, its section of the config and a folder to the config it is trained by."""
 
 
 def compare(name: str, partitions: int, pairs: int, folder: Path | None) -> dict[str, Any]:
     """Train a graph with one worker and with two, in turn."""
     found: dict[int, list[dict[str, float]]] = {1: [], 2: []}
-    ceilings = []
+    ceilings, beside = [], []
     with tempfile.TemporaryDirectory() as place:
         graph, begun = Path(place) / "graph.graph.zarr", Path(place) / "begun.model.zarr"
         config = GRAPHS[name](graph, {"partitions": partitions}, folder)
@@ -115,8 +138,17 @@ def compare(name: str, partitions: int, pairs: int, folder: Path | None) -> dict
                 shown = {key: round(value, 3) for key, value in results[-1].items()}
                 sys.stdout.write(f"{name}, {workers}: {shown}\n")
                 sys.stdout.flush()
+            beside.append(measure_beside(begun))
     ratios = [two["rate"] / one["rate"] for one, two in zip(found[1], found[2], strict=True)]
-    return {"edges": edges, "ratios": ratios, "ceilings": ceilings, "one": found[1], "two": found[2]}
+    apart = [both / one["rate"] for both, one in zip(beside, found[1], strict=True)]
+    return {
+        "edges": edges,
+        "ratios": ratios,
+        "ceilings": ceilings,
+        "apart": apart,
+        "one": found[1],
+        "two": found[2],
+    }
 
 
 def main() -> None:
@@ -130,8 +162,9 @@ def main() -> None:
     given = parser.parse_args()
     for name in given.graphs:
         found = compare(name, given.partitions, given.pairs, given.crates_io)
-        ratio, ceiling = (statistics.median(found[key]) for key in ("ratios", "ceilings"))
-        sys.stdout.write(f"{name}: two workers over one {ratio:.2f}, large products {ceiling:.2f}\n")
+        ratio, ceiling, apart = (statistics.median(found[key]) for key in ("ratios", "ceilings", "apart"))
+        machines = f"large products {ceiling:.2f}, two trainings {apart:.2f}"
+        sys.stdout.write(f"{name}: two workers over one {ratio:.2f}, {machines}\n")
         if given.record:
             record(f"scaling-{name}", {"machine": machine(), "partitions": given.partitions, **found})
 

@@ -1,6 +1,7 @@
 """The same graph on one, two and four jobs: models that are as good."""
 
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = [
 FB15K_237 = Path(__file__).parents[2] / "examples" / "fb15k-237"
 
 CONFIG: dict[str, Any] = {
-    "graph": {"partitions": 32},
+    "graph": {"partitions": 64},
     "model": {"dimension": 64, "operator": "complex_diagonal", "reciprocal": True},
     "loss": {"regularizer": "n3", "regularization": 0.01},
     "negatives": {"uniform": 300, "in_batch": False},
@@ -36,10 +37,14 @@ def test_jobs__one_two_and_four_reach_the_same_mrr(slurm: LocalSlurm, tmp_path: 
     for jobs in (1, 2, 4):
         lent = {"workers": jobs, "minimum": jobs, "cores": 1, "memory": "1GiB", "walltime": "10min"}
         cluster = {"kind": "slurm", "interface": "lo", "scratch": str(tmp_path / "scratch"), **lent}
-        model = daskgraph.train(graph, tmp_path / f"{jobs}.model.zarr", config={**CONFIG, "cluster": cluster})
-        assert model.summary["workers"] >= jobs
-        found[jobs] = model.evaluate("test").mrr
+        reached = []
+        # One seed differs from the next by one percent, whoever trains it.
+        for seed in (0, 1):
+            own = {**CONFIG, "training": {**CONFIG["training"], "seed": seed}, "cluster": cluster}
+            model = daskgraph.train(graph, tmp_path / f"{jobs}-{seed}.model.zarr", config=own)
+            assert model.summary["workers"] >= jobs
+            reached.append(model.evaluate("test").mrr)
+        found[jobs] = mean(reached)
     assert found[1] > 0.2
     assert found[2] == pytest.approx(found[1], rel=0.02)
-    # Four workers of an eighth of the graph each lose 1 to 2 %, and no two runs are alike.
-    assert found[4] == pytest.approx(found[1], rel=0.03)
+    assert found[4] == pytest.approx(found[1], rel=0.02)
