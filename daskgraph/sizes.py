@@ -194,6 +194,7 @@ def sizes_of(model: Model, edges: int, threads: int) -> Sizes:
         batch_size=model.config.training.batch_size,
         # The best epoch is kept where training may end early.
         copies=model.config.training.keep + (model.config.evaluation.patience > 0),
+        ahead=reads_ahead(model),
     )
 
 

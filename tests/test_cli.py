@@ -265,7 +265,10 @@ def test_neighbors(mocked: Mock) -> None:
         ["/m/1", "One", "0.5000"],
         ["/m/2", "", "0.2500"],
     ]
-    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().neighbors("One", 2, config={})]
+    assert mocked.mock_calls == [
+        call.open_model("m.zarr"),
+        call.open_model().neighbors("One", 2, callback=ANY, config={}),
+    ]
 
 
 def test_neighbors__as_json(mocked: Mock) -> None:
@@ -278,7 +281,14 @@ def test_neighbors__as_json(mocked: Mock) -> None:
 @pytest.mark.parametrize(("option", "side"), [("--head", "head"), ("--tail", "tail")])
 def test_predict(mocked: Mock, option: str, side: str) -> None:
     assert len(rows(run("predict", "m.zarr", option, "One", "--relation", "likes"))) == 3
-    asked: dict[str, Any] = {"head": None, "tail": None, "relation": "likes", "k": 10, "config": {}}
+    asked: dict[str, Any] = {
+        "head": None,
+        "tail": None,
+        "relation": "likes",
+        "k": 10,
+        "callback": ANY,
+        "config": {},
+    }
     asked[side] = "One"
     assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().predict(**asked)]
 
@@ -288,7 +298,10 @@ def test_export(mocked: Mock) -> None:
     mocked.open_model.return_value.export.return_value = written
     printed = [["export", "value"], ["file", "out.tsv"], ["entities.user", "2,000"], ["bytes", "90"]]
     assert rows(run("export", "m.zarr", "-o", "out.tsv")) == printed
-    assert mocked.mock_calls == [call.open_model("m.zarr"), call.open_model().export("out.tsv", config={})]
+    assert mocked.mock_calls == [
+        call.open_model("m.zarr"),
+        call.open_model().export("out.tsv", callback=ANY, config={}),
+    ]
     assert json.loads(run("export", "m.zarr", "-o", "out.tsv", "--json").stdout) == written
 
 

@@ -56,9 +56,9 @@ def choose_buffer(sizes: Sizes, limit: int, partitions: int, *, buffer: int = 0,
     """
     most = partitions
     if workers > 1:
-        most = partitions // (2 * workers)
-        if most < SMALLEST_BUFFER or (buffer and buffer > most):
-            needed = 2 * workers * max(SMALLEST_BUFFER, buffer)
+        most = partitions // (workers * (1 + sizes.ahead))
+        if partitions < 4 * workers or buffer > most:
+            needed = max(4 * workers, workers * (1 + sizes.ahead) * buffer)
             raise TooManyWorkersError(workers, partitions, needed, max(1, partitions // 4))
     if buffer:
         asked = _all_or(partitions, max(SMALLEST_BUFFER, buffer))

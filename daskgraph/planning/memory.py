@@ -84,6 +84,8 @@ class Sizes:
     """Memory of edges that are kept there all the time."""
     copies: int = 0
     """Snapshots that are kept beside the model."""
+    ahead: bool = True
+    """Whether several workers leave half of the partitions free, to be read ahead."""
 
     @property
     def table_bytes(self) -> int:

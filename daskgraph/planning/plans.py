@@ -142,7 +142,7 @@ def make_plan(
         swaps=rounds.reads,
         seconds=None if rates is None else _seconds(sizes, choice, rounds, rates, epochs / workers),
         rates=rates,
-        workers_at_most=max(1, partitions // (2 * buffer)),
+        workers_at_most=max(1, min(partitions // 4, partitions // ((1 + sizes.ahead) * buffer))),
         notes=(*notes, *_notes(sizes, choice, rounds, rates)),
     )
 
