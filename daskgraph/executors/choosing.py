@@ -149,6 +149,10 @@ def _client(config: Config, given: Client | None) -> Iterator[Client]:
 def _connected(address: str) -> Client:
     from distributed import Client
 
+    if address.endswith(".json") and not Path(address).exists():
+        # Dask would wait for it for ever.
+        allowed = "should be the scheduler file of a Dask cluster that runs, and there is no such file"
+        raise ConfigValueError("cluster.address", address, f"{allowed}; --cluster local trains here")
     try:
         if address.endswith(".json"):
             return Client(scheduler_file=address)

@@ -198,6 +198,10 @@ def test_scheduler_file__of_a_running_cluster(client: Client, tmp_path: Path) ->
     there = config(cluster={"kind": "address", "address": str(tmp_path / "scheduler.json")})
     model = daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config=there)
     assert model.summary["workers"] == 2
+    # A scheduler that ends takes its file along, and Dask would wait for the next one.
+    (tmp_path / "scheduler.json").unlink()
+    with pytest.raises(ConfigValueError, match=r"no such file; --cluster local trains here"):
+        daskgraph.train(EDGE_LIST, tmp_path / "m.model.zarr", config={"training": {"epochs": 99}})
 
 
 def test_interrupt__commits_what_was_trained(client: Client, tmp_path: Path) -> None:
