@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from daskgraph.api.training import Given, first_difference, given_keys
+from daskgraph.api.training import Given, check_fixed, given_keys
 from daskgraph.config import Config, merge, merge_stored
-from daskgraph.errors import FixedKeyError
 from daskgraph.events import Callback, ignore
 from daskgraph.executors import spread_over
 from daskgraph.spreading import Spread
@@ -24,7 +23,8 @@ def place(
     store
         The model.
     config
-        Its `[cluster]` says who; other keys can only be what they are in the model.
+        Its `[cluster]` says who, and `[training]` with how many threads; those that make a model can only be
+        what they are in the model.
     client
         A `distributed.Client`, whose workers answer.
     callback
@@ -48,8 +48,5 @@ def _asked(store: ModelStore, given: Given) -> Config:
     stored = {name: keys for name, keys in store.config.items() if name != "cluster"}
     base = merge_stored(stored, {}, store.path)
     config = merge(base.explicit(), given_keys(given))
-    before, after = base.to_dict(), config.to_dict()
-    after["cluster"] = before["cluster"]
-    if after != before:
-        raise FixedKeyError(*first_difference("", before, after))
+    check_fixed(base, config)
     return config

@@ -38,9 +38,11 @@ class SubmissionRefusedError(UsageError):
 
     reason: str
     """What sbatch says."""
+    asked: str
+    """What a job was to have."""
 
     def __str__(self) -> str:
-        hint = "change [cluster] in the config; --dry-run shows the script"
+        hint = f"each was to have {self.asked}; change [cluster] (daskgraph train --dry-run shows the script)"
         return f"SLURM refuses the jobs: {self.reason}; {hint}"
 
 
@@ -71,7 +73,7 @@ class RunCancelledError(DaskgraphError):
     """The model's path."""
 
     def __str__(self) -> str:
-        return f"the run was cancelled (daskgraph cancel); train {self.path} again to go on"
+        return f"the jobs of {self.path} were cancelled (daskgraph cancel); to go on, give the command again"
 
 
 @dataclass(eq=False)

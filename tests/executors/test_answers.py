@@ -123,8 +123,10 @@ def test_commands__say_who_works_and_nothing_else(model: Model) -> None:
     result = CliRunner().invoke(cli.main, ["neighbors", str(model.path), "x", "-s", "model.dimension=8"])
     assert result.exit_code == 2
     assert "model.dimension" in result.stderr
-    with pytest.raises(FixedKeyError, match=r"training\.epochs"):
-        model.export(model.path.with_name("x.tsv"), config={"training": {"epochs": 9}})
+    # A file that trains asks, too, whatever its other keys were then.
+    assert model.evaluate(config={"training": {"epochs": 9}}).mrr == model.evaluate().mrr
+    with pytest.raises(FixedKeyError, match=r"model\.reciprocal"):
+        model.export(model.path.with_name("x.tsv"), config={"model": {"reciprocal": True}})
 
 
 def fail(text: str) -> str:

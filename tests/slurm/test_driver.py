@@ -159,6 +159,6 @@ def test_cancel__ends_jobs_and_driver(
     answer = CliRunner().invoke(cli.main, ["cancel", str(path), "--json"])
     assert len(json.loads(answer.output)["jobs"]) == 3
     assert driver.wait(timeout=120) == RunCancelledError.exit_status
-    assert "the run was cancelled" in said(path)
+    assert "were cancelled (daskgraph cancel)" in said(path)
     wait_until(lambda: not slurm.jobs(), 60, "jobs are left")
     goes_on(path)

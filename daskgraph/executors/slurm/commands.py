@@ -49,8 +49,10 @@ def outside(environment: Mapping[str, str]) -> dict[str, str]:
     return own | {"SLURM_TIME_FORMAT": "standard"}
 
 
-def check_submission(script: str) -> str:
+def check_submission(script: str, asked: str) -> str:
     """Ask SLURM whether it would take a job; return why it can not tell while nodes are down, else nothing.
+
+    `asked` says in words what the job is to have.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def check_submission(script: str) -> str:
             raise
         if _UNAVAILABLE in error.reason and _nodes_away():
             return error.reason
-        raise SubmissionRefusedError(error.reason) from None
+        raise SubmissionRefusedError(error.reason, asked) from None
     return ""
 
 

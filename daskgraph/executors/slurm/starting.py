@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daskgraph.config import Config
-from daskgraph.errors import ConfigValueError, NotAStoreError, SlurmCommandError
+from daskgraph.errors import ConfigValueError, JobsFailedError, NotAStoreError, SlurmCommandError
 from daskgraph.events import Callback, Notice
 from daskgraph.executors.slurm import commands
 from daskgraph.executors.slurm.crew import Crew
@@ -59,10 +59,12 @@ def check(
     """
     script = job_script(config, Run.of(model))
     _check_interface(config.cluster.interface)
+    cluster = config.cluster
+    asked = f"{cluster.cores} CPUs, {cluster.memory} of memory and {cluster.walltime}"
     end, said = clock() + config.cluster.patience_seconds, ""
     while True:
         try:
-            unsure = commands.check_submission(script)
+            unsure = commands.check_submission(script, asked)
             break
         except SlurmCommandError as error:
             if clock() >= end:
@@ -126,11 +128,19 @@ def training_client(config: Config, model: Path, callback: Callback) -> Iterator
 
 @contextmanager
 def asking_client(config: Config, model: Path, callback: Callback) -> Iterator[tuple[Client, Crew]]:
-    """Begin a question, as `training_client` does a training; it leaves its folder only where it fails."""
+    """Begin a question, as `training_client` does a training; it leaves its folder only where jobs fail."""
     run = Run.asking(model, uuid.uuid4().hex[:4])
-    with _jobs(config, run, callback) as begun:
-        yield begun
-    shutil.rmtree(run.folder, ignore_errors=True)
+    read = False
+    try:
+        with _jobs(config, run, callback) as begun:
+            yield begun
+    except JobsFailedError:
+        # It names a log.
+        read = True
+        raise
+    finally:
+        if not read:
+            shutil.rmtree(run.folder, ignore_errors=True)
 
 
 @contextmanager
