@@ -125,8 +125,8 @@ def test_commands__say_who_works_and_nothing_else(model: Model) -> None:
     assert "model.dimension" in result.stderr
     # A file that trains asks, too, whatever its other keys were then.
     assert model.evaluate(config={"training": {"epochs": 9}}).mrr == model.evaluate().mrr
-    with pytest.raises(FixedKeyError, match=r"model\.reciprocal"):
-        model.export(model.path.with_name("x.tsv"), config={"model": {"reciprocal": True}})
+    with pytest.raises(FixedKeyError, match=r"model\.dimension"):
+        model.export(model.path.with_name("x.tsv"), config={"model": {"dimension": 8}})
 
 
 def fail(text: str) -> str:
