@@ -86,7 +86,8 @@ def cancel(model: str | Path) -> list[str]:
         There is no such model, and no jobs of it.
     """
     run = Run.of(model)
-    begun = [run, *(Run.asking(model, folder.name[6:]) for folder in run.folder.glob("asked-*"))]
+    asked = (folder.name.removeprefix("asked-") for folder in run.folder.glob("asked-*"))
+    begun = [run, *(Run.asking(model, token) for token in asked)]
     for one in begun:
         if one.folder.is_dir():
             one.cancelled.touch()
