@@ -345,12 +345,7 @@ def scaling() -> Iterator[str]:
     yield table(
         "graph | two workers over one | large products | two trainings apart",
         (
-            [
-                name,
-                spread(one["ratios"], ".2f", " ×"),
-                spread(one["ceilings"], ".2f", " ×"),
-                spread(one["apart"], ".2f", " ×"),
-            ]
+            [name, *(spread(one[key], ".2f", " ×") for key in ("ratios", "ceilings", "apart"))]
             for name, one in made.items()
         ),
     )
