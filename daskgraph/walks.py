@@ -150,6 +150,23 @@ def read_neighbors(graph: GraphStore, limit: int) -> Neighbors:
     return Neighbors(matrix.indptr, matrix.indices, matrix.data if weighted else weights)
 
 
+def kept_shares(neighbors: Neighbors, thinning: float) -> npt.NDArray[np.float64]:
+    """Return what share of its pairs every node keeps, float64, (nodes,), or (0,) where all keep all.
+
+    Walks come by in proportion to a node's degree, or sum of weights. Without thinning, so do its pairs:
+    vectors then tell most of all where the few busiest nodes are.
+    """
+    if not thinning:
+        return np.empty(0)
+    ends = neighbors.offsets[1:]
+    degrees = np.diff(neighbors.offsets).astype(np.float64)
+    if len(neighbors.weights):
+        degrees = np.where(degrees > 0, neighbors.weights[np.maximum(ends, 1) - 1], 0.0)
+    walked = degrees > 0
+    typical = np.median(degrees[walked]) if walked.any() else 1.0
+    return np.where(walked, np.minimum(1.0, typical / np.where(walked, degrees, 1.0)) ** thinning, 1.0)
+
+
 def _slices(graph: GraphStore) -> Iterator[Edges]:
     """Give the train edges but for loops."""
     for start in range(0, graph.splits["train"], SLICE):
@@ -164,12 +181,13 @@ def _blocks(neighbors: Neighbors, config: Config, walks: int, pool: ThreadPoolEx
     chosen, seed = config.walks, config.training.seed
     step = max(1, BLOCK // (chosen.length * chosen.window))
     keys = derive_key(seed, _WALKS), derive_key(seed, _PAIRS)
+    shares = kept_shares(neighbors, chosen.thinning)
 
     def make(first: int) -> Block:
         path = np.empty((min(step, walks - first), chosen.length), np.int64)
         walk(neighbors, keys[0], first, chosen.p, chosen.q, path)
         head, tail = np.empty((2, path.size * chosen.window), np.int64)
-        count = co_occurrences(keys[1], first, path, chosen.window, head, tail)
+        count = co_occurrences(keys[1], first, path, chosen.window, shares, head, tail)
         return Block(len(path), head[:count].copy(), tail[:count].copy())
 
     return _ahead(pool, make, range(0, walks, step))

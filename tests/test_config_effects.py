@@ -37,8 +37,8 @@ def merged(*tables: dict[str, Any]) -> dict[str, Any]:
 def trained(folder: Path, config: dict[str, Any], callback: Callback = ignore) -> daskgraph.Model:
     folder.mkdir()
     (folder / "source").mkdir()
-    # Walks are for graphs of one relation.
-    edges = rings(24).drop(columns="relation") if "walks" in config else rings(24)
+    # Walks are for graphs of one relation, and some of their keys for nodes of different degrees.
+    edges = rings(24)[:30].drop(columns="relation") if "walks" in config else rings(24)
     edges.to_csv(folder / "source" / "train.csv", index=False)
     edges[:10].to_csv(folder / "source" / "valid.csv", index=False)
     return daskgraph.train(folder / "source", folder / "m.model.zarr", config=config, callback=callback)
@@ -77,6 +77,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
             ("window", 3, 4),
             ("p", 1.0, 0.25),
             ("q", 1.0, 4.0),
+            ("thinning", 0.0, 0.5),
         ]
     },
     "model.dimension": ({}, 8, 6, changes_vectors),

@@ -77,6 +77,24 @@ def test_neighbors__without_loops_in_both_directions(tmp_path: Path) -> None:
     assert lists == [sorted([row["b"], row["c"]]), [row["a"]], [row["a"]]]
     last = found.offsets[1:] - 1
     assert found.weights[last][[row["a"], row["b"], row["c"]]].tolist() == [3, 2, 1]
+    assert len(walks.kept_shares(found, 0.0)) == 0
+    # The median of 3, 2 and 1 is 2.
+    shares = walks.kept_shares(found, 0.5)[[row["a"], row["b"], row["c"]]]
+    np.testing.assert_allclose(shares, [np.sqrt(2 / 3), 1, 1])
+
+
+def test_kept_shares__by_degree_and_all_of_who_is_alone(tmp_path: Path) -> None:
+    edges = pd.DataFrame(
+        [("a", "b"), ("a", "c"), ("a", "d"), ("a", "f"), ("e", "e")], columns=["head", "tail"]
+    )
+    graph = graph_of(tmp_path, edges)
+    found = walks.kept_shares(walks.read_neighbors(graph, 1 << 20), 1.0)
+    by_name = dict(zip(graph.names("entity"), found.tolist(), strict=True))
+    assert by_name == {"a": 0.25, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1}
+
+
+def test_neighbors__that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    graph = graph_of(tmp_path, pd.DataFrame([("a", "b"), ("c", "a")], columns=["head", "tail"]))
     with pytest.raises(NeighborsTooBigError, match="per_node=0"):
         walks.read_neighbors(graph, 10)
 

@@ -93,6 +93,8 @@ class WalksConfig(Section):
     """node2vec's return parameter: below 1 a walk goes back more often, above 1 less."""
     q: Bias = 1.0
     """node2vec's in-out parameter: below 1 a walk goes outward more often, above 1 it stays near."""
+    thinning: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Power of median degree over degree to which a node keeps its pairs, if it has more; 0: all are kept."""
 
 
 class ModelConfig(Section):

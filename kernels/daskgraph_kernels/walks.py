@@ -103,11 +103,20 @@ def walk(neighbors, key, first, p, q, out):
                 previous, node = node, following
 
 
+@inner_kernel
+def _keeps(shares, key, number, place, apart, node, other):
+    """Whether a pair is kept: with the product of both nodes' shares (nodes,), (0,) for all. Equation 73."""
+    if len(shares) == 0:
+        return True
+    word, _, _, _ = philox(key, np.uint64(place), np.uint64(apart), number & _MASK, number >> _HALF)
+    return np.float64(word) * _UNIT < shares[node] * shares[other]
+
+
 @kernel
-def co_occurrences(key, first, walks, window, head, tail):
+def co_occurrences(key, first, walks, window, shares, head, tail):
     """Write the pairs (n,) of unlike nodes that stand near each other in walks (w, length): how many.
 
-    How near is drawn for every place of a walk, from 1 to `window`. Equation 72.
+    How near is drawn for every place of a walk, from 1 to `window`. Equations 72, 73.
     """
     count = 0
     for i in range(walks.shape[0]):
@@ -117,9 +126,12 @@ def co_occurrences(key, first, walks, window, head, tail):
             if node >= 0:
                 w0, w1, _, _ = philox(key, np.uint64(place), np.uint64(0), number & _MASK, number >> _HALF)
                 reach = 1 + below(w0, w1, np.uint64(window))
-                for other in range(place + 1, min(place + 1 + reach, walks.shape[1])):
-                    if walks[i, other] >= 0 and walks[i, other] != node:
+                for apart in range(1, min(1 + reach, walks.shape[1] - place)):
+                    other = walks[i, place + apart]
+                    if other < 0 or other == node:
+                        continue
+                    if _keeps(shares, key, number, place, apart, node, other):
                         head[count] = node
-                        tail[count] = walks[i, other]
+                        tail[count] = other
                         count += 1
     return count

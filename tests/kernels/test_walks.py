@@ -112,46 +112,68 @@ def test_lists__as_by_loops() -> None:
     np.testing.assert_allclose(weights, expected.weights)
 
 
-def naive_pairs(key: Any, first: int, walks: Any, window: int) -> list[tuple[int, int]]:
+NONE: Any = np.empty(0)
+
+
+def naive_pairs(key: Any, first: int, walks: Any, window: int, shares: Any) -> list[tuple[int, int]]:
     found = []
     for row, path in enumerate(walks.tolist()):
         for place, node in enumerate(path):
             number = np.uint64(first + row)
             words = call_philox(key, place, number)
             reach = 1 + (int(words[0]) << 32 | int(words[1])) * window // 2**64
-            near = path[place + 1 : place + 1 + reach]
-            found += [(node, other) for other in near if node >= 0 <= other and node != other]
+            for apart, other in enumerate(path[place + 1 : place + 1 + reach], 1):
+                drawn = int(call_philox(key, place, number, apart)[0]) / 2**32
+                kept = len(shares) == 0 or drawn < shares[node] * shares[other]
+                if node >= 0 <= other and node != other and kept:
+                    found.append((node, other))
     return found
 
 
-def call_philox(key: Any, place: int, number: Any) -> Any:
+def call_philox(key: Any, place: int, number: Any, apart: int = 0) -> Any:
     function = getattr(philox, "py_func", philox)
-    zero = np.uint64(0)
-    return function(
-        np.uint64(key), np.uint64(place), zero, number & np.uint64(0xFFFFFFFF), number >> np.uint64(32)
-    )
+    halves = number & np.uint64(0xFFFFFFFF), number >> np.uint64(32)
+    return function(np.uint64(key), np.uint64(place), np.uint64(apart), *halves)
 
 
 @settings(max_examples=30)
-@given(st.integers(1, 5), st.integers(2, 8), st.integers(1, 6), st.integers(0, 2**33), st.integers(0, 99))
+@given(
+    st.integers(1, 5),
+    st.integers(2, 8),
+    st.integers(1, 6),
+    st.integers(0, 2**33),
+    st.integers(0, 99),
+    st.booleans(),
+)
 def test_co_occurrences__equal_their_naive_twin(
-    rows: int, length: int, window: int, first: int, seed: int
+    rows: int, length: int, window: int, first: int, seed: int, thinned: bool
 ) -> None:
-    walks = np.random.default_rng(seed).integers(-1, 6, (rows, length))
+    random = np.random.default_rng(seed)
+    walks = random.integers(-1, 6, (rows, length))
+    shares = random.random(6) if thinned else NONE
     head, tail = np.empty((2, walks.size * window), np.int64)
-    count = co_occurrences(KEY, first, walks, window, head, tail)
+    count = co_occurrences(KEY, first, walks, window, shares, head, tail)
     assert list(zip(head[:count].tolist(), tail[:count].tolist(), strict=True)) == naive_pairs(
-        KEY, first, walks, window
+        KEY, first, walks, window, shares
     )
 
 
 def test_co_occurrences__nearer_ones_more_often() -> None:
     walks = np.tile(np.arange(5), (WALKS, 1))
     head, tail = np.empty((2, walks.size * 4), np.int64)
-    count = co_occurrences(KEY, 0, walks, 4, head, tail)
+    count = co_occurrences(KEY, 0, walks, 4, NONE, head, tail)
     for apart in range(1, 5):
         seen = ((head[:count] == 0) & (tail[:count] == apart)).mean() * count / WALKS
         assert seen == pytest.approx(1 - (apart - 1) / 4, abs=5 * np.sqrt(0.25 / WALKS))
+
+
+def test_co_occurrences__of_either_node_its_share() -> None:
+    walks = np.tile(np.arange(3), (WALKS, 1))
+    head, tail = np.empty((2, walks.size), np.int64)
+    count = co_occurrences(KEY, 0, walks, 1, np.array([1.0, 0.8, 0.5]), head, tail)
+    for node, share in ((0, 0.8), (1, 0.4)):
+        seen = (head[:count] == node).sum() / WALKS
+        assert seen == pytest.approx(share, abs=5 * np.sqrt(0.25 / WALKS))
 
 
 def test_below_is_what_the_twin_takes() -> None:
