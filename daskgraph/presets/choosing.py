@@ -38,6 +38,9 @@ MOST_RATE = 0.3
 COOLDOWN = 0.5
 """Share of the epochs in which such rates fall: most of what they gain comes then."""
 
+WALKS_COOLDOWN = 0.6
+"""The same with walks, whose epochs are few."""
+
 PATIENCE = 6
 """Evaluations without a better one; there are about fifteen, and the best come when rates have fallen."""
 
@@ -179,7 +182,7 @@ def _network(preset: Preset, shape: Shape) -> float:
     nodes = sum(shape.entities.values())
     plain = len(shape.entities) == 1 and shape.relations == 1
     # A walk of 40 nodes makes about 200 pairs with a window of 10.
-    per_node = min(20, WALKED // (200 * max(1, nodes)))
+    per_node = min(40, WALKED // (200 * max(1, nodes)))
     if plain and per_node and not shape.valid:
         return _walk(preset, nodes, per_node)
     why = (
@@ -209,13 +212,20 @@ def _walk(preset: Preset, nodes: int, per_node: int) -> float:
         walks={"per_node": per_node, "length": 40, "window": 10},
     )
     preset.add(
-        "who is near against others, of whom those who are everywhere count more",
-        negatives={"uniform": 200, "frequency": 0.75},
+        "else most pairs would be of the few nodes of most edges, and vectors tell little of the others",
+        walks={"thinning": 0.5},
+    )
+    preset.add(
+        "who is near against others, drawn about as often as they stand in pairs",
+        negatives={"uniform": 200, "frequency": 0.5},
         training={"batch_size": 200},
     )
     cost = 6.0 * 200 * per_node * nodes * 400 * 128
     _epochs(preset, cost, most=max(3, 80 // per_node))
-    preset.add("the loss says when rates should fall", training={"learning_rate": 0.1, "decay": 0.5})
+    preset.add(
+        "short steps at the end gather what long ones found",
+        training={"learning_rate": 0.1, "cooldown": WALKS_COOLDOWN},
+    )
     return cost
 
 
