@@ -158,13 +158,16 @@ def kept_shares(neighbors: Neighbors, thinning: float) -> npt.NDArray[np.float64
     """
     if not thinning:
         return np.empty(0)
-    ends = neighbors.offsets[1:]
     degrees = np.diff(neighbors.offsets).astype(np.float64)
     if len(neighbors.weights):
-        degrees = np.where(degrees > 0, neighbors.weights[np.maximum(ends, 1) - 1], 0.0)
-    walked = degrees > 0
-    typical = np.median(degrees[walked]) if walked.any() else 1.0
-    return np.where(walked, np.minimum(1.0, typical / np.where(walked, degrees, 1.0)) ** thinning, 1.0)
+        last = np.maximum(neighbors.offsets[1:], 1) - 1
+        degrees = np.where(degrees > 0, neighbors.weights[last], 0.0)
+    walked = degrees[degrees > 0]
+    if not len(walked):
+        return np.empty(0)
+    typical = np.median(walked)
+    shares: npt.NDArray[np.float64] = (typical / np.maximum(degrees, typical)) ** thinning
+    return shares
 
 
 def _slices(graph: GraphStore) -> Iterator[Edges]:

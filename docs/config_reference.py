@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from annotated_types import Ge, Gt, Lt, MinLen
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator
 
 from daskgraph import config
@@ -152,6 +152,8 @@ def _bounds(metadata: list[Any]) -> str:
             texts.append(f"≥ {limit.ge}")
         elif isinstance(limit, Gt):
             texts.append(f"> {limit.gt}")
+        elif isinstance(limit, Le):
+            texts.append(f"≤ {limit.le}")
         elif isinstance(limit, Lt) and limit.lt != 2**63:
             texts.append(f"< {limit.lt}")
         elif isinstance(limit, MinLen):
