@@ -184,6 +184,7 @@ class Model:
             mask_positives=negatives.mask_positives,
             temperature=np.float32(loss.adversarial_temperature),
             dropout=np.float32(model.dropout),
+            gradient_candidates=np.float32(negatives.gradient_candidates),
         )
 
     def _margin(self, group: Group, entity_type: str) -> np.float32:

@@ -75,6 +75,7 @@ class Options:
     temperature: float = 0.0
     mask_positives: bool = False
     dropout: float = 0.0
+    gradient_candidates: int = 0
     featurized: tuple[str, ...] = ()
     features: int = 6
     dimension: int = 4
@@ -149,6 +150,7 @@ def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.
         mask_positives=options.mask_positives,
         temperature=np.float32(options.temperature),
         dropout=np.float32(options.dropout),
+        gradient_candidates=np.float32(options.gradient_candidates),
     )
 
 
@@ -216,11 +218,11 @@ class Example:
         self.sizes = full_sizes(self.settings, self.tables, options.edges)
         self.work = make_workspace(options, self.settings, self.tables, self.sizes)
 
-    def differentiate(self) -> tuple[float, float]:
-        """Loss and penalty by the kernels; gradients are left in the workspace."""
+    def differentiate(self, number: int = 0) -> tuple[float, float]:
+        """Loss and penalty by the kernels, the batch's number given; gradients are left in the workspace."""
         settings, tables, batches, work = self.settings, self.tables, self.batches, self.work
         key = np.uint64(self.options.seed)
-        work.counters[:] = key, 0
+        work.counters[:] = key, number
         list_uses(self.functions, settings, tables, batches, key, 0, work.ids)
         self.slots = describe_edges(settings, tables, batches, work, 0, self.sizes)
         result: tuple[float, float] = differentiate_batch(

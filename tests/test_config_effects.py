@@ -98,6 +98,7 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "negatives.uniform": ({}, 5, 9, changes_vectors),
     "negatives.stand_for_all": ({"negatives": {"in_batch": False}}, False, True, changes_vectors),
     "negatives.mask_positives": ({}, False, True, changes_vectors),
+    "negatives.gradient_candidates": ({}, 0, 2, changes_vectors),
     "negatives.all": ({}, False, True, changes_vectors),
     "negatives.corrupt": ({}, "both", "tail", changes_vectors),
     "training.epochs": ({}, 2, 3, lambda a, b: (a.epochs, b.epochs) == (2, 3)),

@@ -150,6 +150,8 @@ class NegativesConfig(Section):
     """Whether the edge's own entity never counts as a candidate, even if drawn by chance."""
     all: bool = False
     """Every entity."""
+    gradient_candidates: Count = 0
+    """About so many of an edge get a gradient: likely ones, others by chance, right on average; 0: all."""
     corrupt: Literal["both", "head", "tail"] = "both"
     """The side that candidates take the place of."""
 

@@ -29,11 +29,13 @@ from .calls import (
     call_pairs_backward,
     call_regularizer,
     call_restore_bias,
+    call_round_gradient,
     call_scores,
     call_scores_backward,
     call_take_bias,
 )
 from .jit import caller, inner_kernel, variant
+from .negatives import HEAD_SIDE, TAIL_SIDE
 from .products import as_matrix
 from .transposing import transpose
 from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
@@ -42,6 +44,9 @@ from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
 FORWARD_BACKWARD = types.UniTuple(types.float64, 2)(FUNCTIONS, SETTINGS, TABLES, WORKSPACE, SIZES)
 
 call_forward_backward = caller(FORWARD_BACKWARD)
+
+# Scores whose loss is taken before their gradients are rounded: they stay in the second cache meanwhile.
+_TOGETHER = 65536
 
 
 @inner_kernel
@@ -118,13 +123,27 @@ def _ignore_positives(functions, settings, ranges, ids, first, scores):
 
 
 @inner_kernel
-def _lose(functions, settings, margin, positive, scores, weights, d_positive, gradient):
+def _lose(functions, settings, work, side, scores, gradient):
     """The loss of one side; gradients of the positives' scores and of all others."""
+    size = len(scores)
     if settings.keeps_scores:
         for i in range(scores.shape[0]):
             for j in range(scores.shape[1]):
                 gradient[i, j] = scores[i, j]
-    return call_loss(functions.loss, (positive, gradient, weights, margin, settings.temperature, d_positive))
+    margin = settings.head_margin if side == HEAD_SIDE else settings.tail_margin
+    together = size if settings.gradient_candidates == 0 else max(1, _TOGETHER // max(1, scores.shape[1]))
+    loss = 0.0
+    for first in range(0, size, together):
+        last = min(first + together, size)
+        own, d_own = work.positive[side, first:last], work.positive_gradient[side, first:last]
+        part, weights = gradient[first:last], work.weights[first:last]
+        loss += call_loss(functions.loss, (own, part, weights, margin, settings.temperature, d_own))
+        if settings.gradient_candidates > 0:
+            call_round_gradient(
+                functions.round_gradient,
+                (work.counters, side, first, settings.gradient_candidates, weights, part),
+            )
+    return loss
 
 
 @inner_kernel
@@ -197,15 +216,12 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     if settings.corrupt_head:
         _ignore_positives(functions, settings, tables.head_ranges, work.ids, 0, head_scores)
 
-    head_positive, tail_positive = work.positive[0, :size], work.positive[1, :size]
-    head_d, tail_d = work.positive_gradient[0, :size], work.positive_gradient[1, :size]
-    weights = work.weights[:size]
+    head_positive, tail_positive = work.positive[HEAD_SIDE, :size], work.positive[TAIL_SIDE, :size]
+    head_d, tail_d = work.positive_gradient[HEAD_SIDE, :size], work.positive_gradient[TAIL_SIDE, :size]
     _pair(functions, settings, tail_queries, positive_tails, tail_positive)
     _pair(functions, settings, head_queries, positive_heads, head_positive)
-    margin = settings.tail_margin
-    loss = _lose(functions, settings, margin, tail_positive, tail_scores, weights, tail_d, tail_gradient)
-    margin = settings.head_margin
-    loss += _lose(functions, settings, margin, head_positive, head_scores, weights, head_d, head_gradient)
+    loss = _lose(functions, settings, work, TAIL_SIDE, tail_scores, tail_gradient)
+    loss += _lose(functions, settings, work, HEAD_SIDE, head_scores, head_gradient)
 
     transpose(head_gradient, columns, columns, tail_gradient, True)
     _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)

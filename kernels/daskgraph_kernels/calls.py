@@ -9,6 +9,7 @@ from .losses import LOSS
 from .negatives import CANDIDATES, IGNORE
 from .operators import BACKWARD, FORWARD
 from .regularizers import PENALTY
+from .rounding import ROUND
 from .rows import GATHER
 
 call_operator_forward = caller(FORWARD)
@@ -21,6 +22,7 @@ call_scores = caller(SCORES)
 call_scores_backward = caller(SCORES_BACKWARD)
 call_loss = caller(LOSS)
 call_candidates = caller(CANDIDATES)
+call_round_gradient = caller(ROUND)
 call_ignore_positives = caller(IGNORE)
 call_gather = caller(GATHER)
 call_drop = caller(DROP)

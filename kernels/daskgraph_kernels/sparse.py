@@ -28,6 +28,12 @@ from .products import add_weighted_columns, add_weighted_rows
 # Weights that are looked at together: a bit of a word for each.
 _GROUP = 32
 
+# Floats of the right rows that are worked on at a time: with their gradients they stay in the second cache.
+_TOGETHER = 32768
+
+# At least so many rows are looked at, if there are, to tell whether weights are mostly 0.
+_LOOK = 50
+
 # One by one, a weight takes as long as four do in a product of matrices.
 _COST = 4
 
@@ -45,12 +51,13 @@ def add_gradients(weights, column, left, right, d_left, d_right):
 @inner_kernel
 def _mostly_zero(weights, column, n):
     """Whether few of weights[:, column:column+n] (m, n) count: they are better taken one by one."""
-    count = 0
-    for i in range(len(weights)):
+    count, looked = 0, 0
+    for i in range(0, len(weights), max(1, len(weights) // _LOOK)):
         row = weights[i, column : column + n]
+        looked += n
         for j in range(n):
             count += 1 if row[j] != 0 else 0
-    return _COST * count < len(weights) * n
+    return _COST * count < looked
 
 
 def add_one_by_one(weights: Any, column: int, left: Any, right: Any, d_left: Any, d_right: Any) -> None:
@@ -73,16 +80,19 @@ def _add_one_by_one_compiled(weights, column, left, right, d_left, d_right):
 def _add_nonzero(weights, column, left, right, d_left, d_right):
     """`add_one_by_one` by pointers: weights of a group that are 0 cost nothing each."""
     n, d = right.shape
-    for i in range(len(left)):
-        own, d_own = pointer_to(left, i * d), pointer_to(d_left, i * d)
-        for start in range(0, n, _GROUP):
-            first = i * weights.shape[1] + column + start
-            bits = _nonzero_bits(min(_GROUP, n - start), pointer_to(weights, first))
-            while bits != 0:
-                j = start + _lowest_bit(bits)
-                bits &= bits - 1
-                other, d_other = pointer_to(right, j * d), pointer_to(d_right, j * d)
-                _add_to_both(d, weights[i, column + j], own, other, d_own, d_other)
+    together = max(1, _TOGETHER // (_GROUP * d)) * _GROUP
+    for first in range(0, n, together):
+        last = min(first + together, n)
+        for i in range(len(left)):
+            own, d_own = pointer_to(left, i * d), pointer_to(d_left, i * d)
+            for start in range(first, last, _GROUP):
+                place = i * weights.shape[1] + column + start
+                bits = _nonzero_bits(min(_GROUP, last - start), pointer_to(weights, place))
+                while bits != 0:
+                    j = start + _lowest_bit(bits)
+                    bits &= bits - 1
+                    other, d_other = pointer_to(right, j * d), pointer_to(d_right, j * d)
+                    _add_to_both(d, weights[i, column + j], own, other, d_own, d_other)
 
 
 @instruction

@@ -21,6 +21,7 @@ from .dropout import drop
 from .jit import Chances, Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
 from .negatives import NO_CHANCES, ignore_positives
 from .regularizers import add_n3
+from .rounding import round_gradient
 from .rows import FEATURE_LISTS, NO_FEATURES, FeatureLists, gather
 
 Floats = NDArray[np.float32]
@@ -48,6 +49,7 @@ class Functions(NamedTuple):
     # The same for every model: called by address, so that drivers compile quickly.
     drop: Variant = drop
     ignore_positives: Variant = ignore_positives
+    round_gradient: Variant = round_gradient
     regularizer: Variant = add_n3
     merge_repeats: Variant = merge_repeats
     step_parameters: Variant = step_parameters
@@ -88,6 +90,7 @@ class Settings(NamedTuple):
     mask_positives: bool = False  # wherever a positive is among its candidates, by chance too
     temperature: np.float32 = np.float32(0)  # of self-adversarial weights
     dropout: np.float32 = np.float32(0)
+    gradient_candidates: np.float32 = np.float32(0)  # about how many candidates an edge changes; 0: all
 
 
 class Tables(NamedTuple):
@@ -187,7 +190,7 @@ SETTINGS = record(
     types.int64,
     *[types.float32] * 6,
     *[types.boolean] * 2,
-    *[types.float32] * 2,
+    *[types.float32] * 3,
 )
 SIZES = record(Sizes, *[types.int64] * 3)
 TABLES = record(

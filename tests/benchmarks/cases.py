@@ -21,6 +21,7 @@ class Case:
     uniform: int = 50
     in_batch: int = 50
     reciprocal: bool = False
+    gradient_candidates: int = 0
     margin: float = 0.1
     learning_rate: float = 0.1
     init_scale: float = 0.001
@@ -36,7 +37,7 @@ class Case:
                 "init_scale": self.init_scale,
             },
             "loss": {"function": self.loss, "margin": self.margin},
-            "negatives": {"uniform": self.uniform},
+            "negatives": {"uniform": self.uniform, "gradient_candidates": self.gradient_candidates},
             "training": {"batch_size": self.in_batch, "learning_rate": self.learning_rate, **training},
         }
 

@@ -131,6 +131,26 @@ def test_batch__dropout(operator: str, reciprocal: bool) -> None:
 
 
 @pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
+@pytest.mark.parametrize(("comparator", "loss"), [("dot", "softmax"), ("l2", "logistic"), ("cos", "hinge")])
+def test_batch__rounded_gradients_are_right_on_average(comparator: str, loss: str, reciprocal: bool) -> None:
+    options = Options("translation", comparator, loss, reciprocal, uniform=30, bias=True, weighted=True)
+    exact, example = Example(options), Example(options.but(gradient_candidates=5))
+    expected_loss = exact.differentiate()
+    found = []
+    for number in range(1500):
+        assert example.differentiate(number) == expected_loss
+        found.append(example.gradients())
+    for key, expected in exact.gradients().items():
+        values = np.array([gradients[key] for gradients in found])
+        error = values.mean(axis=0) - expected
+        spread = values.std(axis=0)
+        assert (np.abs(error) <= 5 * spread / len(found) ** 0.5 + 1e-5).all(), key
+        assert spread.max(initial=0) > 0, key
+    zeros = (example.work.tail_score_gradient == 0).mean(), (exact.work.tail_score_gradient == 0).mean()
+    assert zeros[0] > zeros[1] + 0.3
+
+
+@pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
 @pytest.mark.parametrize("featurized", [("head",), ("tail",), ("head", "tail")], ids="-".join)
 @pytest.mark.parametrize("number", range(5))
 def test_batch__featurised(number: int, featurized: tuple[str, ...], reciprocal: bool) -> None:
