@@ -51,7 +51,7 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
 - **Share of the machine**: operations in the matrix products that a batch can not do without, over what
   products of 1024 × 1024 by SciPy's BLAS reach on as many threads, right after each pair. In a and d2 the
   loss has a margin, most gradients are 0, and most products on the way back are left out: there the share is
-  what they would take.
+  what they would take. So it is where gradients are rounded (`--gradient-candidates`).
 - **MRR** is of held-out edges, after the same epochs, by daskgraph's evaluator on both models: filtered,
   both sides, against all entities (in c against 100,000 drawn ones). b is FB15k; other graphs are drawn,
   with communities planted in them.
@@ -167,7 +167,8 @@ def spread(values: list[float], form: str = ".1f", unit: str = "") -> str:
 
 def against_pbg() -> Iterator[str]:
     """Give the comparison with PBG."""
-    found = records("pbg", ("a", "b", "c", "d1", "d2"))
+    kinds = [f"{name}{kind}" for name in ("a", "b", "c", "d1", "d2") for kind in ("", "-rounded")]
+    found = records("pbg", kinds)
     if not found:
         return
     yield AGAINST
