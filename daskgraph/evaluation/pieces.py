@@ -44,7 +44,7 @@ class Task:
         """Cut the split into pieces that can be ranked at once: more of them where workers share them."""
         model = self.vectors.model
         widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
-        largest = max(1024, SLICE_BYTES // (4 * 4 * widest))
+        largest = max(1024, SLICE_BYTES // (6 * 4 * widest))
         return spans(self.graph.splits[self.protocol.split], 1, workers, largest)
 
     def edges(self, span: Span) -> Edges:

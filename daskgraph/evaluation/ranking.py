@@ -6,6 +6,9 @@ candidates of a type, block by block, read once
 ┌─────────┐  ×  ┌────┬────┬────┬────┐
 │ block   │     │    │    │    │    │   tiles, taken by threads; a tile's scores are counted and forgotten
 └─────────┘     └────┴────┴────┴────┘
+
+Questions that differ in their right answer alone are one query, scored once: in FB15k's test edges more than
+half of the work.
 """
 
 from collections import deque
@@ -43,28 +46,38 @@ from daskgraph_kernels.ranking import (
 
 SIDES: tuple[Side, Side] = ("head", "tail")
 
+OTHER: dict[Side, Side] = {"head": "tail", "tail": "head"}
+"""The side that is given where one is asked for."""
+
 BLOCK = 2048
 """Candidates that are compared at a time."""
 
 TILE = 256
-"""Questions that are compared at a time."""
+"""Queries that are compared at a time."""
 
 RUN = 4 * TILE
-"""Questions that share candidates which an operator has acted on."""
+"""Queries that share candidates which an operator has acted on."""
 
 Report = Callable[[float], None]
 """Told the share of the work that was done since the last time."""
 
 
 class _Part(NamedTuple):
-    """Questions of one group and one side, sorted by relation."""
+    """Questions of one group and one side, sorted by relation, then by the entity that is given."""
 
     kind: str
     """Entity type of the candidates."""
 
     on_candidates: Acting | None
     relations: Ids
+    """Of the questions."""
+
     queries: Compared
+    """Given entity and relation, each pair once."""
+
+    starts: Ids
+    """Where the questions of every query begin, and where all end."""
+
     questions: Questions
     ignored: Ids
     side: Side
@@ -108,7 +121,7 @@ class Ranker:
         Parameters
         ----------
         edges
-            The edges; memory grows with them, by four vectors an edge.
+            The edges; memory grows with them, by up to six vectors an edge.
         known
             By side what does not count as a candidate.
         report
@@ -137,13 +150,15 @@ class Ranker:
         ]
         rows = self._gather(edges, spans)
         for index, (group, places) in enumerate(spans):
-            heads, tails = rows[index, "head"], rows[index, "tail"]
-            asked = Edges(edges.head[places], edges.relation[places], edges.tail[places])
             for side in SIDES:
-                given, own = (tails, heads) if side == "head" else (heads, tails)
-                lists = known[side]
-                own_lists = Known(lists.first[places], lists.last[places], lists.ids)
-                yield side, places, self._part(group, side, asked, given, own, own_lists)
+                given = OTHER[side]
+                by_query = np.lexsort((getattr(edges, given)[places], edges.relation[places]))
+                numbers = places[by_query]
+                asked = Edges(edges.head[numbers], edges.relation[numbers], edges.tail[numbers])
+                starts = _starts(asked.relation, getattr(asked, given))
+                vectors = rows[index, given][by_query[starts[:-1]]], rows[index, side][by_query]
+                lists = Known(known[side].first[numbers], known[side].last[numbers], known[side].ids)
+                yield side, numbers, self._part(group, side, asked, starts, vectors, lists)
 
     def _gather(self, edges: Edges, spans: Sequence[tuple[Group, Ids]]) -> dict[tuple[int, Side], Floats]:
         """Read the heads and tails of all groups; every table once."""
@@ -161,8 +176,16 @@ class Ranker:
         return found
 
     def _part(
-        self, group: Group, side: Side, edges: Edges, given: Floats, positives: Floats, known: Known
+        self,
+        group: Group,
+        side: Side,
+        edges: Edges,
+        starts: Ids,
+        vectors: tuple[Floats, Floats],
+        known: Known,
     ) -> _Part:
+        """Return the questions of edges that are sorted, with the vectors of given entities and positives."""
+        given, positives = vectors
         kind, own = (group.head, edges.head) if side == "head" else (group.tail, edges.tail)
         if self.sampled is not None:
             candidates = self.sampled[kind]
@@ -173,14 +196,16 @@ class Ranker:
         if self.allowed is not None:
             own, known = self.allowed.narrow(side, edges.relation, own, known)
         direction = self.comparer.direction(group, side)
-        queries = self.comparer.compare(given, direction.on_query, edges.relation)
+        queries = self.comparer.compare(given, direction.on_query, edges.relation[starts[:-1]])
+        query = np.repeat(np.arange(len(given)), np.diff(starts))
         count = len(own)
         counts = np.zeros((2, count), np.int64)
         scores = np.zeros((2, count), np.float32)
         questions = Questions(
-            own, known.first, known.last, positives, scores[0], scores[1], counts[0], counts[1]
+            query, own, known.first, known.last, positives, scores[0], scores[1], counts[0], counts[1]
         )
-        return _Part(kind, direction.on_candidates, edges.relation, queries, questions, known.ids, side)
+        acting = direction.on_candidates
+        return _Part(kind, acting, edges.relation, queries, starts, questions, known.ids, side)
 
     def _others(self, part: _Part) -> Ids:
         """How many candidates each positive was ranked against."""
@@ -207,7 +232,7 @@ class Ranker:
                 self.comparer.comparison,
                 self.comparer.adds_bias,
                 self.comparer.curved,
-                _compared(part.queries, tile),
+                _compared(part.queries, questions.query),
                 own,
                 np.empty(len(relations) ** 2, np.float32),
                 questions.positive,
@@ -220,18 +245,18 @@ class Ranker:
 
     def _count(self, parts: Sequence[_Part], pool: ThreadPoolExecutor, report: Report) -> None:
         """Compare all questions with all candidates."""
-        total = sum(len(part.relations) * self._candidates(part.kind) for part in parts)
+        total = sum(len(part.queries.rows) * self._candidates(part.kind) for part in parts)
         work = [_Work(np.empty(TILE * BLOCK, np.float32), {}) for _ in range(self.threads)]
         for kind in dict.fromkeys(part.kind for part in parts):
             asked = [part for part in parts if part.kind == kind]
             runs = [run for part in asked for run in _runs(part, self.allowed is not None)]
-            questions = sum(len(part.relations) for part in asked)
+            queries = sum(len(part.queries.rows) for part in asked)
             for start, rows in self._blocks(kind):
                 block = Candidates(start, rows, self.comparer.compare(rows))
                 left = deque(runs)
                 for done in [pool.submit(self._count_runs, left, block, own) for own in work]:
                     done.result()
-                report(questions * len(rows) / total)
+                report(queries * len(rows) / total)
 
     def _blocks(self, kind: str) -> Iterator[tuple[int, Floats]]:
         if self.sampled is None:
@@ -242,7 +267,7 @@ class Ranker:
             yield start, rows[start : start + even_size(len(rows), BLOCK)]
 
     def _count_runs(self, left: "deque[tuple[_Part, int, int]]", block: Candidates, work: _Work) -> None:
-        """Take runs of questions until none is left, and compare each with a block of candidates."""
+        """Take runs of queries until none is left, and compare each with a block of candidates."""
         while left:
             try:
                 part, first, last = left.popleft()
@@ -251,40 +276,49 @@ class Ranker:
             candidates = self._acted_on(part, first, block, work)
             count = len(candidates.raw)
             for start in range(first, last, TILE):
-                tile = slice(start, min(start + TILE, last))
-                size = tile.stop - tile.start
+                stop = min(start + TILE, last)
+                size = stop - start
                 scores = work.scores[: size * count].reshape(size, count)
-                queries = _compared(part.queries, tile)
+                queries = _compared(part.queries, slice(start, stop))
                 score_rows(
                     self.comparer.comparison, self.comparer.adds_bias, queries, candidates.compared, scores
                 )
-                count_better(scores, _cut(part.questions, tile), candidates, part.ignored)
+                questions = _cut(part.questions, slice(part.starts[start], part.starts[stop]))
+                count_better(scores, start, questions, candidates, part.ignored)
 
     def _acted_on(self, part: _Part, first: int, block: Candidates, work: _Work) -> Candidates:
+        relation = int(part.relations[part.starts[first]])
         if self.allowed is not None:
-            block = self.allowed.of_block(part.side, int(part.relations[first]), block)
+            block = self.allowed.of_block(part.side, relation, block)
         if part.on_candidates is None:
             return block
         count, dimension = block.raw.shape
         if dimension not in work.candidates:
             work.candidates[dimension] = self.comparer.allocate(BLOCK, dimension)
         room = _compared(work.candidates[dimension], slice(0, count))
-        relations = np.full(count, part.relations[first])
+        relations = np.full(count, relation)
         self.comparer.compare_into(room, block.raw, part.on_candidates, relations)
         return Candidates(block.start, block.raw, room)
 
 
 def _runs(part: _Part, constrained: bool) -> Iterator[tuple[_Part, int, int]]:
-    """Cut questions into runs, each of one relation where its candidates depend on that."""
-    whole = [slice(0, len(part.relations))]
+    """Cut queries into runs, each of one relation where its candidates depend on that."""
+    whole = [slice(0, len(part.queries.rows))]
     if constrained or part.on_candidates is not None:
-        whole = [stretch for _, stretch in stretches(part.relations)]
+        whole = [stretch for _, stretch in stretches(part.relations[part.starts[:-1]])]
     for stretch in whole:
         for start in range(stretch.start, stretch.stop, RUN):
             yield part, start, min(start + RUN, stretch.stop)
 
 
-def _compared(whole: Compared, part: slice) -> Compared:
+def _starts(relation: Ids, given: Ids) -> Ids:
+    """Return where every pair of a relation and a given entity begins in sorted lists, and where they end."""
+    changes = (np.diff(relation) != 0) | (np.diff(given) != 0)
+    starts: Ids = np.concatenate([[0], np.flatnonzero(changes) + 1, [len(given)]])
+    return starts
+
+
+def _compared(whole: Compared, part: slice | Ids) -> Compared:
     return Compared(*(array[part] for array in whole))
 
 

@@ -18,6 +18,7 @@ def questions(own: Any, lists: list[list[int]], rows: Any, scores: Any, band: fl
     count = len(lists)
     ends = np.cumsum([0, *map(len, lists)])
     asked = Questions(
+        query=np.arange(count),
         own=np.array(own, np.int64),
         first=ends[:-1].copy(),
         last=ends[1:].copy(),
@@ -59,7 +60,7 @@ def test_count_better(data: st.DataObject, candidates: int, count: int, start: i
     )
     # Where nothing is compiled, NumPy warns of infinity less itself.
     with np.errstate(invalid="ignore"):
-        count_better(scores, asked, block, ignored)
+        count_better(scores, 0, asked, block, ignored)
     expected = [naive_counts(scores[i], own[i], lists[i], start, asked.positive[i]) for i in range(count)]
     assert list(zip(asked.above.tolist(), asked.equal.tolist(), strict=True)) == expected
 
@@ -71,7 +72,7 @@ def test_count_better__rounding_parts_no_equal_rows() -> None:
     scores = np.array([[near, -near, 0.5, near, -near, near, 0]], np.float32)
     block = Candidates(0, raw, compared(raw))
     asked, ignored = questions([6], [[5, 6]], [[1, 2]], [0.0], 1e-5)
-    count_better(scores, asked, block, ignored)
+    count_better(scores, 0, asked, block, ignored)
     # 0 and 1 tie, 2 is beyond rounding, 3 is above, 4 below, 5 is known, 6 is the positive itself.
     assert asked.equal.tolist() == [2]
     assert asked.above.tolist() == [2]
@@ -81,6 +82,16 @@ def test_count_better__adds_to_earlier_blocks() -> None:
     asked, ignored = questions([0], [[]], [[1]], [0.0], 0.0)
     block = Candidates(4, np.ones((3, 1), np.float32), compared(np.ones((3, 1), np.float32)))
     for _ in range(2):
-        count_better(np.array([[1, 0, -1]], np.float32), asked, block, ignored)
+        count_better(np.array([[1, 0, -1]], np.float32), 0, asked, block, ignored)
     assert asked.above.tolist() == [2]
     assert asked.equal.tolist() == [2]
+
+
+def test_count_better__of_questions_that_share_a_query() -> None:
+    """Two questions of query 7 and one of 8, known entities and positives of their own."""
+    asked, ignored = questions([0, 2, 1], [[0, 1], [2], [1]], [[1], [1], [1]], [0.0, 1.0, -1.0], 0.0)
+    block = Candidates(0, np.ones((4, 1), np.float32), compared(np.ones((4, 1), np.float32)))
+    scores = np.array([[0, 5, 1, 2], [3, -1, -1, -2]], np.float32)
+    count_better(scores, 7, asked._replace(query=np.array([7, 7, 8])), block, ignored)
+    assert asked.above.tolist() == [2, 2, 1]
+    assert asked.equal.tolist() == [0, 0, 1]
