@@ -190,9 +190,15 @@ def against_pbg() -> Iterator[str]:
         ),
     )
     yield table(
-        "case | epochs | MRR | PBG, MRR",
+        "case | epochs | MRR | PBG, MRR | measured on",
         (
-            [name, made["epochs"], f"{made['mrr']['own']:.4f}", f"{made['mrr']['pbg']:.4f}"]
+            [
+                name,
+                made["epochs"],
+                f"{made['mrr']['own']:.4f}",
+                f"{made['mrr']['pbg']:.4f}",
+                made["machine"]["processor"],
+            ]
             for name, made in found.items()
         ),
     )

@@ -13,9 +13,10 @@ Why a function may take 1.15 times its recorded ratio plus 0.03: in seven tables
 on two cores shared with four to eight busy processes, ratios from 0.2 on differed by at most 11 % between
 tables, those from 0.05 on by at most 0.018, smaller ones by at most 0.012. So what fails has become slower
 by 30 % where it matters (0.2 of the products' time), by 0.04 of the products' time where it hardly does,
-and no noise seen so far comes near. Every processor has a table of its own. On one without three times as
-much is allowed as on the first: where vectors are twice as wide products take half as long, and what is none
-up to 2.5 times as much.
+and no noise seen so far comes near. Every processor has a table of its own, by its name and by how many
+floats its vectors hold, for unlike ones may share a name. On one without three times as much is allowed as
+on the first: where vectors are twice as wide products take half as long, and what is none up to 2.5 times
+as much.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from sgemm import seconds_of
 from training_step import Step
 
 from daskgraph.threads import single_threaded_products
+from daskgraph_kernels.lanes import LANES
 
 TABLE = Path(__file__).with_suffix(".json")
 
@@ -50,10 +52,11 @@ Ratios = dict[str, dict[str, float]]
 """By case and function."""
 
 
-def _case(operator: str, comparator: str, loss: str, reciprocal: bool = False) -> Case:
-    title = f"{operator}, {comparator}, {loss}{', reciprocal' * reciprocal}"
+def _case(operator: str, comparator: str, loss: str, reciprocal: bool = False, **sizes: int) -> Case:
+    parts = [operator, comparator, loss, "reciprocal" * reciprocal, "rounded" * bool(sizes)]
+    title = ", ".join(filter(None, parts))
     # All tables fit in the processor's second cache: how busy memory is would else be measured too.
-    return Case(title, 400, 4, 0, 96, operator, comparator, loss, reciprocal=reciprocal)
+    return Case(title, 400, 4, 0, 96, operator, comparator, loss, reciprocal=reciprocal, **sizes)
 
 
 CASES = (
@@ -65,6 +68,7 @@ CASES = (
     _case("rotation", "complex_modulus", "hinge"),
     _case("affine", "squared_l2", "softmax"),
     _case("diagonal", "l1", "logistic"),
+    _case("complex_diagonal", "dot", "softmax", reciprocal=True, uniform=350, gradient_candidates=20),
 )
 
 
@@ -138,7 +142,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write the table of this processor")
     chosen = parser.parse_args()
     tables: dict[str, Ratios] = json.loads(TABLE.read_text(encoding="utf-8"))
-    first, own = next(iter(tables)), processor()
+    first, own = next(iter(tables)), f"{processor()}, vectors of {LANES}"
     recorded = {} if chosen.record else tables.get(own, tables[first])
     with single_threaded_products():
         measured, slow = measure([Guarded(case) for case in CASES], recorded, own in tables)
