@@ -7,8 +7,8 @@ candidates of a type, block by block, read once
 │ block   │     │    │    │    │    │   tiles, taken by threads; a tile's scores are counted and forgotten
 └─────────┘     └────┴────┴────┴────┘
 
-Questions that differ in their right answer alone are one query, scored once: in FB15k's test edges more than
-half of the work.
+Questions that differ in their right answer alone are one query, scored once: of FB15k's test edges that
+leaves 67,016 of 118,142.
 """
 
 from collections import deque
