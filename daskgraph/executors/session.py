@@ -156,7 +156,14 @@ class SessionPlugin(WorkerPlugin):
         self.stopped = False
 
     async def setup(self, worker: Any) -> None:
-        """End what a driver has left that died while it trained the same model: only one holds its lock."""
+        """End what a driver has left that died while it trained the same model: only one holds its lock.
+
+        The worker's statistical profile ends too: taken while a thread begins, it can lock the process for
+        good (CPython issue 106883; seen with 3.11.7).
+        """
+        for name in ("profile", "profile-cycle"):
+            if name in worker.periodic_callbacks:
+                worker.periodic_callbacks.pop(name).stop()
         for other in list(worker.plugins.values()):
             if isinstance(other, SessionPlugin) and other is not self and other.trains(self.training.model):
                 await other.teardown(worker)

@@ -96,6 +96,9 @@ def test_client__trains_with_all_its_workers(
     assert sum(event.edges for event in events if isinstance(event, EdgesTrained)) == EDGES * EPOCHS
     assert sum(isinstance(event, EpochFinished) for event in events) == EPOCHS
     assert any(isinstance(event, Committed) for event in events)
+    # A profile that is taken while a thread begins can lock a worker for good.
+    callbacks = client.run(lambda dask_worker: list(dask_worker.periodic_callbacks))
+    assert not any("profile" in names for names in callbacks.values())
 
 
 def test_client__goes_on_with_a_model_that_was_trained_here(client: Client, tmp_path: Path) -> None:
