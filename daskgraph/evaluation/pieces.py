@@ -13,7 +13,7 @@ from daskgraph.evaluation.allowed import occurring
 from daskgraph.evaluation.figures import Ranks
 from daskgraph.evaluation.known import known_answers, nothing_known
 from daskgraph.evaluation.protocol import Protocol
-from daskgraph.evaluation.ranking import Ranker, Report
+from daskgraph.evaluation.ranking import Ranker, Report, edges_within
 from daskgraph.evaluation.sampling import sample, sample_by_frequency
 from daskgraph.graph import Edges
 from daskgraph.spreading import Spread, spans
@@ -23,8 +23,8 @@ from daskgraph.vectors import Span, StoredVectors, Vectors
 
 Ids = npt.NDArray[np.int64]
 
-SLICE_BYTES = 1 << 28
-"""What the vectors of the edges that are ranked together may take."""
+SLICE_BYTES = 5 << 26
+"""What the vectors of the edges that are ranked together may take: the more edges, the more share queries."""
 
 Pieces = Iterator[tuple[Edges, dict[Side, Ranks]]]
 """Edges, with their ranks from both sides."""
@@ -43,9 +43,10 @@ class Task:
     def spans(self, workers: int = 0) -> list[Span]:
         """Cut the split into pieces that can be ranked at once: more of them where workers share them."""
         model = self.vectors.model
-        widest = max((model.dimension(kind.name) for kind in model.schema.entity_types), default=1)
-        largest = max(1024, SLICE_BYTES // (6 * 4 * widest))
-        return spans(self.graph.splits[self.protocol.split], 1, workers, largest)
+        kinds = model.schema.entity_types
+        widest = max((model.dimension(kind.name) for kind in kinds), default=1)
+        largest = edges_within(SLICE_BYTES // (4 * widest), sum(kind.count for kind in kinds))
+        return spans(self.graph.splits[self.protocol.split], 1, workers, max(1024, largest))
 
     def edges(self, span: Span) -> Edges:
         """Read the edges of a piece."""

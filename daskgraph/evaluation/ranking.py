@@ -52,8 +52,8 @@ OTHER: dict[Side, Side] = {"head": "tail", "tail": "head"}
 BLOCK = 2048
 """Candidates that are compared at a time."""
 
-TILE = 256
-"""Queries that are compared at a time."""
+TILE = 240
+"""Queries that are compared at a time: a multiple of what a product works on together."""
 
 RUN = 4 * TILE
 """Queries that share candidates which an operator has acted on."""
@@ -79,8 +79,25 @@ class _Part(NamedTuple):
     """Where the questions of every query begin, and where all end."""
 
     questions: Questions
+    entities: "_Entities"
+    """The positives among them."""
+
     ignored: Ids
     side: Side
+
+
+class _Entities(NamedTuple):
+    """The distinct entities of one type that edges name."""
+
+    ids: Ids
+    """Ascending."""
+
+    rows: Floats
+    """As they are stored, (entities, dimension)."""
+
+    def places(self, ids: Ids) -> Ids:
+        """Return where entities stand."""
+        return np.searchsorted(self.ids, ids)
 
 
 class _Work(NamedTuple):
@@ -89,6 +106,25 @@ class _Work(NamedTuple):
     scores: Floats
     candidates: dict[int, Compared]
     """By dimension."""
+
+
+def edges_within(vectors: int, entities: int) -> int:
+    """Return how many edges may be ranked together where so many vectors may be held.
+
+    An edge takes two vectors of its entities, two of its queries, and one from which queries of one side are
+    made; but there are no more vectors of entities than entities.
+
+    Parameters
+    ----------
+    vectors
+        How many vectors may be held.
+    entities
+        How many entities the graph has.
+
+    >>> edges_within(1000, 10_000), edges_within(1000, 100)
+    (200, 300)
+    """
+    return max(vectors // 5, (vectors - entities) // 3)
 
 
 @dataclass(frozen=True)
@@ -121,7 +157,7 @@ class Ranker:
         Parameters
         ----------
         edges
-            The edges; memory grows with them, by up to six vectors an edge.
+            The edges; memory grows with them, as `edges_within` says.
         known
             By side what does not count as a candidate.
         report
@@ -148,32 +184,25 @@ class Ranker:
             for index, group in enumerate(self.vectors.model.groups)
             if bounds[index] < bounds[index + 1]
         ]
-        rows = self._gather(edges, spans)
-        for index, (group, places) in enumerate(spans):
+        entities = self._gather(edges, spans)
+        for group, places in spans:
             for side in SIDES:
                 given = OTHER[side]
                 by_query = np.lexsort((getattr(edges, given)[places], edges.relation[places]))
                 numbers = places[by_query]
                 asked = Edges(edges.head[numbers], edges.relation[numbers], edges.tail[numbers])
                 starts = _starts(asked.relation, getattr(asked, given))
-                vectors = rows[index, given][by_query[starts[:-1]]], rows[index, side][by_query]
                 lists = Known(known[side].first[numbers], known[side].last[numbers], known[side].ids)
-                yield side, numbers, self._part(group, side, asked, starts, vectors, lists)
+                yield side, numbers, self._part(group, side, asked, starts, entities, lists)
 
-    def _gather(self, edges: Edges, spans: Sequence[tuple[Group, Ids]]) -> dict[tuple[int, Side], Floats]:
-        """Read the heads and tails of all groups; every table once."""
-        wanted: dict[str, list[tuple[int, Side, Ids]]] = {}
-        for index, (group, places) in enumerate(spans):
-            wanted.setdefault(group.head, []).append((index, "head", edges.head[places]))
-            wanted.setdefault(group.tail, []).append((index, "tail", edges.tail[places]))
-        found: dict[tuple[int, Side], Floats] = {}
-        for kind, lists in wanted.items():
-            rows = gathered(self.vectors, kind, np.concatenate([ids for _, _, ids in lists]))
-            first = 0
-            for index, side, ids in lists:
-                found[index, side] = rows[first : first + len(ids)]
-                first += len(ids)
-        return found
+    def _gather(self, edges: Edges, spans: Sequence[tuple[Group, Ids]]) -> dict[str, _Entities]:
+        """Read the entities of each type that edges name; every table once."""
+        wanted: dict[str, list[Ids]] = {}
+        for group, places in spans:
+            wanted.setdefault(group.head, []).append(edges.head[places])
+            wanted.setdefault(group.tail, []).append(edges.tail[places])
+        distinct = {kind: np.unique(np.concatenate(lists)) for kind, lists in wanted.items()}
+        return {kind: _Entities(ids, gathered(self.vectors, kind, ids)) for kind, ids in distinct.items()}
 
     def _part(
         self,
@@ -181,12 +210,13 @@ class Ranker:
         side: Side,
         edges: Edges,
         starts: Ids,
-        vectors: tuple[Floats, Floats],
+        entities: Mapping[str, _Entities],
         known: Known,
     ) -> _Part:
-        """Return the questions of edges that are sorted, with the vectors of given entities and positives."""
-        given, positives = vectors
+        """Return the questions of edges that are sorted."""
         kind, own = (group.head, edges.head) if side == "head" else (group.tail, edges.tail)
+        other, given = (group.tail, edges.tail) if side == "head" else (group.head, edges.head)
+        row = entities[kind].places(own)
         if self.sampled is not None:
             candidates = self.sampled[kind]
             known = among(known, candidates)
@@ -196,16 +226,18 @@ class Ranker:
         if self.allowed is not None:
             own, known = self.allowed.narrow(side, edges.relation, own, known)
         direction = self.comparer.direction(group, side)
-        queries = self.comparer.compare(given, direction.on_query, edges.relation[starts[:-1]])
-        query = np.repeat(np.arange(len(given)), np.diff(starts))
+        begins = starts[:-1]
+        rows = entities[other].rows[entities[other].places(given[begins])]
+        queries = self.comparer.compare(rows, direction.on_query, edges.relation[begins])
+        query = np.repeat(np.arange(len(begins)), np.diff(starts))
         count = len(own)
         counts = np.zeros((2, count), np.int64)
         scores = np.zeros((2, count), np.float32)
         questions = Questions(
-            query, own, known.first, known.last, positives, scores[0], scores[1], counts[0], counts[1]
+            query, own, known.first, known.last, row, scores[0], scores[1], counts[0], counts[1]
         )
-        acting = direction.on_candidates
-        return _Part(kind, acting, edges.relation, queries, starts, questions, known.ids, side)
+        acting, relations = direction.on_candidates, edges.relation
+        return _Part(kind, acting, relations, queries, starts, questions, entities[kind], known.ids, side)
 
     def _others(self, part: _Part) -> Ids:
         """How many candidates each positive was ranked against."""
@@ -227,7 +259,8 @@ class Ranker:
         def score(part: _Part, first: int) -> None:
             tile = slice(first, first + TILE)
             questions, relations = _cut(part.questions, tile), part.relations[tile]
-            own = self.comparer.compare(questions.positive_rows, part.on_candidates, relations)
+            rows = part.entities.rows[questions.row]
+            own = self.comparer.compare(rows, part.on_candidates, relations)
             score_positives(
                 self.comparer.comparison,
                 self.comparer.adds_bias,
@@ -284,7 +317,7 @@ class Ranker:
                     self.comparer.comparison, self.comparer.adds_bias, queries, candidates.compared, scores
                 )
                 questions = _cut(part.questions, slice(part.starts[start], part.starts[stop]))
-                count_better(scores, start, questions, candidates, part.ignored)
+                count_better(scores, start, questions, part.entities.rows, candidates, part.ignored)
 
     def _acted_on(self, part: _Part, first: int, block: Candidates, work: _Work) -> Candidates:
         relation = int(part.relations[part.starts[first]])

@@ -43,7 +43,7 @@ class Questions(NamedTuple):
     own: Integers  # (q,): where the positive stands among all candidates, -1: nowhere
     first: Integers  # (q,): where its entries in `ignored` begin
     last: Integers  # (q,): and end
-    positive_rows: Floats  # (q, d): the positives as they are stored
+    row: Integers  # (q,): the positives' places in a table of entities
     positive: Floats  # (q,): their scores
     band: Floats  # (q,): how far rounding may move a score from the positive's
     above: Integers  # (q,): candidates that score higher
@@ -114,21 +114,21 @@ def _same(left, right):
 
 
 @inner_kernel
-def _place(row, questions, candidates, i, j):
+def _place(row, questions, entities, candidates, i, j):
     """Where candidate j, of the scores `row`, stands to the positive of question i: 1 above, 0 equal, -1
     below. NaN is worst for the positive.
     """
     score, positive = row[j], questions.positive[i]
     near = abs(score - positive) <= questions.band[i]
-    if score == positive or (near and _same(candidates.raw[j], questions.positive_rows[i])):
+    if score == positive or (near and _same(candidates.raw[j], entities[questions.row[i]])):
         return 0
     return -1 if score < positive else 1
 
 
 @inner_kernel
-def _uncount(row, questions, candidates, i, j):
+def _uncount(row, questions, entities, candidates, i, j):
     """Take candidate j back out of the counts of question i."""
-    place = _place(row, questions, candidates, i, j)
+    place = _place(row, questions, entities, candidates, i, j)
     if place > 0:
         questions.above[i] -= 1
     elif place == 0:
@@ -136,7 +136,7 @@ def _uncount(row, questions, candidates, i, j):
 
 
 @inner_kernel
-def _count_row(row, questions, candidates, i):
+def _count_row(row, questions, entities, candidates, i):
     """Count the candidates above and equal to the positive of question i."""
     positive, band = questions.positive[i], questions.band[i]
     # float32 counts fill vector registers as the scores do; a block is far smaller than 2**24.
@@ -149,7 +149,7 @@ def _count_row(row, questions, candidates, i):
     above, ties = len(row) - np.int64(at_most), np.int64(equal)
     if near > equal:
         for j in range(len(row)):
-            if row[j] != positive and _place(row, questions, candidates, i, j) == 0:
+            if row[j] != positive and _place(row, questions, entities, candidates, i, j) == 0:
                 ties += 1
                 above -= 0 if row[j] <= positive else 1
     questions.above[i] += above
@@ -157,22 +157,23 @@ def _count_row(row, questions, candidates, i):
 
 
 @kernel
-def count_better(scores, first_query, questions, candidates, ignored):
+def count_better(scores, first_query, questions, entities, candidates, ignored):
     """Add to `above` and `equal` (q,) what a block's scores (m, n), of `first_query` and the next ones, say.
     Equation 60.
 
-    The positive itself and what is listed in `ignored` (ascending for each question) do not count.
+    `entities` (e, d) holds the positives as they are stored. The positive itself and what is listed in
+    `ignored` (ascending for each question) do not count.
     """
     start, n = candidates.start, scores.shape[1]
     for i in range(len(questions.query)):
         row = scores[questions.query[i] - first_query]
-        _count_row(row, questions, candidates, i)
+        _count_row(row, questions, entities, candidates, i)
         own = questions.own[i]
         if start <= own < start + n:
-            _uncount(row, questions, candidates, i, own - start)
+            _uncount(row, questions, entities, candidates, i, own - start)
         last = questions.last[i]
         place = first_at_least(ignored, questions.first[i], last, start)
         while place < last and ignored[place] < start + n:
             if ignored[place] != own:
-                _uncount(row, questions, candidates, i, ignored[place] - start)
+                _uncount(row, questions, entities, candidates, i, ignored[place] - start)
             place += 1
