@@ -97,12 +97,15 @@ def measure_memory(folder: Path, pairs: int) -> dict[str, Any]:
     """What a training holds beside its tables."""
     case = CASES["c"]
     config = case.config(epochs=2, threads=2, checkpoint="0s")
-    with own_side(write_graph(folder, case), folder / "model.zarr", config) as side:
-        side.epoch()
-        side.epoch()
-        held = side.do("save")["peak_memory"]
+    graph, held = write_graph(folder, case), []
+    for number in range(pairs):
+        with own_side(graph, folder / f"{number}.model.zarr", config) as side:
+            side.epoch()
+            side.epoch()
+            held.append(side.do("save")["peak_memory"])
     tables = 4 * case.entities * (case.dimension + 1)
-    return {"held": held, "tables": tables, "slice": SLICE_BYTES, "beside": held - tables - SLICE_BYTES}
+    beside = [most - tables - SLICE_BYTES for most in held]
+    return {"held": held, "tables": tables, "slice": SLICE_BYTES, "beside": beside}
 
 
 def measure_start(folder: Path, pairs: int) -> dict[str, Any]:
@@ -143,8 +146,12 @@ MEASURES: dict[str, Callable[[Path, int], dict[str, Any]]] = {
 def summary(name: str, result: dict[str, Any]) -> str:
     """Return one line that says it all."""
     if name == "memory":
-        held, beside = result["held"] / 1e6, result["beside"] / 1e6
-        return f"memory: {held:,.0f} MB held, {beside:,.0f} MB beside tables and a slice"
+        held, beside = ([figure / 1e6 for figure in result[key]] for key in ("held", "beside"))
+        middle, low, high = statistics.median(beside), min(beside), max(beside)
+        return (
+            f"memory: {statistics.median(held):,.0f} MB held, {middle:,.0f} MB beside tables and a slice "
+            f"({low:,.0f} to {high:,.0f})"
+        )
     if name == "start":
         seconds, used = (statistics.median(result[key]) for key in ("seconds", "processor_seconds"))
         return f"start: {seconds:.2f} s, {used:.2f} s of a processor"
