@@ -56,8 +56,8 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
   both sides, against all entities (in c against 100,000 drawn ones). b is FB15k; other graphs are drawn,
   with communities planted in them.
 
-b and b-rounded are of three pairs. On an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six pairs), and
-evaluation 2.7 × (2.6 to 4.4); a, c, d1 and d2 on an earlier Intel Xeon 7.4, 4.3, 3.7 and 9.0 ×.
+b and b-rounded are of three pairs. On an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six
+pairs), and evaluation 2.7 × (2.6 to 4.4); a, c, d1 and d2 on an earlier Intel Xeon 7.4, 4.3, 3.7 and 9.0 ×.
 """
 
 EVALUATION = """### Evaluation
@@ -71,8 +71,8 @@ OWN = """## By itself
 
 `python tests/benchmarks/own_limits.py --record`
 
-Of eight trainings for the memory held on this machine one held 351 MB, the others 270 to 281. On an AMD EPYC with AVX2 the
-figures were 1.94 × (large products alone: 2.06 ×), 0.95 ×, 266 MB and 3.6 s.
+Of eight trainings for the memory held on this machine one held 351 MB, the others 270 to 281. On an AMD EPYC
+with AVX2 the figures were 1.94 × (large products alone: 2.06 ×), 0.95 ×, 266 MB and 3.6 s.
 """
 
 BIGGER = """## Bigger than memory
