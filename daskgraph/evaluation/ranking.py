@@ -259,7 +259,7 @@ class Ranker:
         def score(part: _Part, first: int) -> None:
             tile = slice(first, first + TILE)
             questions, relations = _cut(part.questions, tile), part.relations[tile]
-            rows = part.entities.rows[questions.row]
+            rows = part.entities.rows[questions.positive_row]
             own = self.comparer.compare(rows, part.on_candidates, relations)
             score_positives(
                 self.comparer.comparison,

@@ -43,7 +43,7 @@ class Questions(NamedTuple):
     own: Integers  # (q,): where the positive stands among all candidates, -1: nowhere
     first: Integers  # (q,): where its entries in `ignored` begin
     last: Integers  # (q,): and end
-    row: Integers  # (q,): the positives' places in a table of entities
+    positive_row: Integers  # (q,): the positives' places in a table of entities
     positive: Floats  # (q,): their scores
     band: Floats  # (q,): how far rounding may move a score from the positive's
     above: Integers  # (q,): candidates that score higher
@@ -120,7 +120,7 @@ def _place(row, questions, entities, candidates, i, j):
     """
     score, positive = row[j], questions.positive[i]
     near = abs(score - positive) <= questions.band[i]
-    if score == positive or (near and _same(candidates.raw[j], entities[questions.row[i]])):
+    if score == positive or (near and _same(candidates.raw[j], entities[questions.positive_row[i]])):
         return 0
     return -1 if score < positive else 1
 

@@ -23,7 +23,7 @@ def questions(own: Any, lists: list[list[int]], scores: Any, band: float) -> tup
         own=np.array(own, np.int64),
         first=ends[:-1].copy(),
         last=ends[1:].copy(),
-        row=np.arange(count),
+        positive_row=np.arange(count),
         positive=np.array(scores, np.float32),
         band=np.full(count, band, np.float32),
         above=np.zeros(count, np.int64),
@@ -74,7 +74,7 @@ def test_count_better__rounding_parts_no_equal_rows() -> None:
     block = Candidates(0, raw, compared(raw))
     asked, ignored = questions([6], [[5, 6]], [0.0], 1e-5)
     entities = np.array([[3, 4], [1, 2]], np.float32)
-    count_better(scores, 0, asked._replace(row=np.array([1])), entities, block, ignored)
+    count_better(scores, 0, asked._replace(positive_row=np.array([1])), entities, block, ignored)
     # 0 and 1 tie, 2 is beyond rounding, 3 is above, 4 below, 5 is known, 6 is the positive itself.
     assert asked.equal.tolist() == [2]
     assert asked.above.tolist() == [2]
