@@ -18,6 +18,11 @@ Ids = npt.NDArray[np.int64]
 Side = Literal["head", "tail"]
 """The side of an edge that is asked for."""
 
+SIDES: tuple[Side, Side] = ("head", "tail")
+
+OTHER: dict[Side, Side] = {"head": "tail", "tail": "head"}
+"""The side that is given where one is asked for."""
+
 
 class Acting(NamedTuple):
     """An operator with the parameters of all relations, packed (relations, size)."""

@@ -5,12 +5,11 @@ import time
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.comparing import Side
+from daskgraph.comparing import SIDES, Side
 from daskgraph.errors import UnknownSplitError
 from daskgraph.evaluation.figures import Evaluation, Figures, Ranks, chosen, summed_up
 from daskgraph.evaluation.pieces import Task, rank_elsewhere, rank_here
 from daskgraph.evaluation.protocol import Protocol
-from daskgraph.evaluation.ranking import SIDES
 from daskgraph.events import (
     Callback,
     EvaluationFinished,

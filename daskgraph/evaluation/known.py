@@ -1,12 +1,13 @@
 """The answers that are known to be true: they must not count against a model that names them."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.comparing import Side
+from daskgraph.comparing import OTHER, SIDES, Side
 from daskgraph.graph import Edges
 from daskgraph.store import GraphStore
 
@@ -36,20 +37,19 @@ def nothing_known(edges: Edges) -> dict[Side, Known]:
     return {"head": known, "tail": known}
 
 
-def known_answers(graph: GraphStore, edges: Edges) -> dict[Side, Known]:
+def known_answers(graph: GraphStore, edges: Edges, threads: int = 1) -> dict[Side, Known]:
     """Return the known heads and the known tails of each edge's question, its own answer among them.
 
-    Only answers to these questions are kept, so that memory does not grow with the graph.
+    Only answers to these questions are kept, so that memory does not grow with the graph. Two
+    threads take a side each.
     """
-    collectors: dict[Side, _Collector] = {
-        "head": _Collector(graph, edges.relation, edges.tail),
-        "tail": _Collector(graph, edges.relation, edges.head),
-    }
-    for split in graph.splits:
-        for true in slices(graph, split):
-            collectors["head"].add(true.relation, true.tail, true.head)
-            collectors["tail"].add(true.relation, true.head, true.tail)
-    return {side: collector.known() for side, collector in collectors.items()}
+    with ThreadPoolExecutor(min(threads, len(SIDES))) as pool:
+        collectors = list(pool.map(lambda side: _Collector(graph, edges, side), SIDES))
+        for split in graph.splits:
+            for true in slices(graph, split):
+                for done in [pool.submit(collector.add, true) for collector in collectors]:
+                    done.result()
+        return dict(zip(SIDES, pool.map(_Collector.known, collectors), strict=True))
 
 
 def among(known: Known, chosen: Ids) -> Known:
@@ -69,15 +69,21 @@ def slices(graph: GraphStore, split: str) -> Iterator[Edges]:
 
 
 class _Collector:
-    """Gathers the answers to some questions from all true edges."""
+    """Gathers the answers to some edges' questions of one side from all true edges."""
 
-    def __init__(self, graph: GraphStore, relations: Ids, given: Ids) -> None:
+    def __init__(self, graph: GraphStore, edges: Edges, side: Side) -> None:
+        self._side = side
         self._width = max((kind.count for kind in graph.schema.entity_types), default=0) + 1
-        self._keys, self._question = np.unique(relations * self._width + given, return_inverse=True)
+        self._keys, self._question = np.unique(self._asked(edges), return_inverse=True)
         self._found = [np.empty(0, np.int64)]
 
-    def add(self, relations: Ids, given: Ids, answers: Ids) -> None:
-        keys = relations * self._width + given
+    def _asked(self, edges: Edges) -> Ids:
+        """Return relation and given entity of each edge as one number."""
+        given: Ids = getattr(edges, OTHER[self._side])
+        return edges.relation * self._width + given
+
+    def add(self, true: Edges) -> None:
+        keys, answers = self._asked(true), getattr(true, self._side)
         places = np.searchsorted(self._keys, keys)
         hits = np.flatnonzero(places < len(self._keys))
         hits = hits[self._keys[places[hits]] == keys[hits]]

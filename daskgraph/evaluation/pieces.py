@@ -55,7 +55,9 @@ class Task:
     def rank(self, edges: Edges, report: Report) -> dict[Side, Ranks]:
         """Rank edges from both sides."""
         with single_threaded_products():
-            known = known_answers(self.graph, edges) if self.protocol.filtered else nothing_known(edges)
+            threads = available_threads(self.threads)
+            filtered = self.protocol.filtered
+            known = known_answers(self.graph, edges, threads) if filtered else nothing_known(edges)
             return self._ranker.rank(edges, known, report)
 
     @cached_property

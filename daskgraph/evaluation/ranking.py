@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from daskgraph.comparing import Acting, Comparer, Side
+from daskgraph.comparing import OTHER, SIDES, Acting, Comparer, Side
 from daskgraph.evaluation.allowed import Allowed, stretches
 from daskgraph.evaluation.figures import Ranks
 from daskgraph.evaluation.known import Known, among
@@ -43,11 +43,6 @@ from daskgraph_kernels.ranking import (
     score_positives,
     score_rows,
 )
-
-SIDES: tuple[Side, Side] = ("head", "tail")
-
-OTHER: dict[Side, Side] = {"head": "tail", "tail": "head"}
-"""The side that is given where one is asked for."""
 
 BLOCK = 2048
 """Candidates that are compared at a time."""
@@ -163,8 +158,8 @@ class Ranker:
         report
             Told how far it is.
         """
-        parts = list(self._parts(edges, known))
         with ThreadPoolExecutor(self.threads) as pool:
+            parts = self._parts(edges, known, pool)
             self._score_positives([part for _, _, part in parts], pool)
             self._count([part for _, _, part in parts], pool, report)
         ranks = {side: Ranks(np.ones(len(edges.head)), np.zeros(len(edges.head), np.int64)) for side in SIDES}
@@ -174,8 +169,10 @@ class Ranker:
             ranks[side].others[places] = self._others(part)
         return ranks
 
-    def _parts(self, edges: Edges, known: Mapping[Side, Known]) -> Iterator[tuple[Side, Ids, _Part]]:
-        """Give the questions of every group: side, numbers of the edges, and what is asked."""
+    def _parts(
+        self, edges: Edges, known: Mapping[Side, Known], pool: ThreadPoolExecutor
+    ) -> list[tuple[Side, Ids, _Part]]:
+        """Return the questions of every group: side, numbers of the edges, and what is asked."""
         groups = self.vectors.model.group_index[edges.relation]
         order = np.lexsort((edges.relation, groups))
         bounds = np.searchsorted(groups[order], np.arange(len(self.vectors.model.groups) + 1))
@@ -185,15 +182,17 @@ class Ranker:
             if bounds[index] < bounds[index + 1]
         ]
         entities = self._gather(edges, spans)
-        for group, places in spans:
-            for side in SIDES:
-                given = OTHER[side]
-                by_query = np.lexsort((getattr(edges, given)[places], edges.relation[places]))
-                numbers = places[by_query]
-                asked = Edges(edges.head[numbers], edges.relation[numbers], edges.tail[numbers])
-                starts = _starts(asked.relation, getattr(asked, given))
-                lists = Known(known[side].first[numbers], known[side].last[numbers], known[side].ids)
-                yield side, numbers, self._part(group, side, asked, starts, entities, lists)
+
+        def ask(group: Group, places: Ids, side: Side) -> tuple[Side, Ids, _Part]:
+            given = OTHER[side]
+            by_query = np.lexsort((getattr(edges, given)[places], edges.relation[places]))
+            numbers = places[by_query]
+            asked = Edges(edges.head[numbers], edges.relation[numbers], edges.tail[numbers])
+            lists = Known(known[side].first[numbers], known[side].last[numbers], known[side].ids)
+            return side, numbers, self._part(group, side, asked, entities, lists)
+
+        asking = [pool.submit(ask, group, places, side) for group, places in spans for side in SIDES]
+        return [done.result() for done in asking]
 
     def _gather(self, edges: Edges, spans: Sequence[tuple[Group, Ids]]) -> dict[str, _Entities]:
         """Read the entities of each type that edges name; every table once."""
@@ -209,13 +208,12 @@ class Ranker:
         group: Group,
         side: Side,
         edges: Edges,
-        starts: Ids,
         entities: Mapping[str, _Entities],
         known: Known,
     ) -> _Part:
         """Return the questions of edges that are sorted."""
-        kind, own = (group.head, edges.head) if side == "head" else (group.tail, edges.tail)
-        other, given = (group.tail, edges.tail) if side == "head" else (group.head, edges.head)
+        kind, own = getattr(group, side), getattr(edges, side)
+        other, given = getattr(group, OTHER[side]), getattr(edges, OTHER[side])
         row = entities[kind].places(own)
         if self.sampled is not None:
             candidates = self.sampled[kind]
@@ -226,6 +224,7 @@ class Ranker:
         if self.allowed is not None:
             own, known = self.allowed.narrow(side, edges.relation, own, known)
         direction = self.comparer.direction(group, side)
+        starts = _starts(edges.relation, given)
         begins = starts[:-1]
         rows = entities[other].rows[entities[other].places(given[begins])]
         queries = self.comparer.compare(rows, direction.on_query, edges.relation[begins])
