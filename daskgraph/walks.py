@@ -162,6 +162,20 @@ def kept_shares(neighbors: Neighbors, thinning: float) -> npt.NDArray[np.float64
     if len(neighbors.weights):
         last = np.maximum(neighbors.offsets[1:], 1) - 1
         degrees = np.where(degrees > 0, neighbors.weights[last], 0.0)
+    return _shares(degrees, thinning)
+
+
+def kept_pairs(graph: GraphStore, thinning: float) -> float:
+    """Return about what share of an untyped graph's pairs thinning leaves: by degrees, without weights."""
+    if not thinning:
+        return 1.0
+    degrees = graph.degrees(graph.schema.entity_types[0].name).astype(np.float64)
+    shares = _shares(degrees, thinning)
+    return float(shares @ degrees / degrees.sum()) ** 2 if len(shares) else 1.0
+
+
+def _shares(degrees: npt.NDArray[np.float64], thinning: float) -> npt.NDArray[np.float64]:
+    """Return what share of its pairs a node of each degree keeps, (nodes,), or (0,) where none has edges."""
     walked = degrees[degrees > 0]
     if not len(walked):
         return np.empty(0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from daskgraph.events import Event, Notice, TrainingFinished
 from daskgraph.planning import expected_pairs
 from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, Trials, choose
 from daskgraph.presets.shapes import ANY
+from daskgraph.walks import kept_pairs
 
 FB15K_237 = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
 CODEX_S = Shape({"entity": 2_034}, 42, 32_888, 1_827, False)
 WN18RR = Shape({"entity": 40_943}, 11, 86_835, 3_034, False)
-BLOGCATALOG = Shape({"entity": 10_312}, 1, 333_983, 0, False)
+BLOGCATALOG = Shape({"entity": 10_312}, 1, 333_983, 0, False, 0.17)
 GOWALLA = Shape({"user": 29_858, "place": 40_981}, 1, 810_128, 0, True)
 TWITTER = Shape({"entity": 41_652_230}, 1, 1_468_365_182, 0, False)
 FREEBASE = Shape({"entity": 86_054_151}, 14_824, 304_727_650, 16_929_318, False)
@@ -35,6 +37,7 @@ SHAPES = st.builds(
     st.integers(1, 10**11),
     st.integers(0, 10**8),
     st.booleans(),
+    st.floats(0.001, 1.0),
 )
 
 
@@ -53,9 +56,13 @@ def test_choose__is_a_good_config_of_any_shape(name: str, shape: Shape) -> None:
         assert negatives.frequency == 0
         assert negatives.in_batch == (shape.most > UNIFORM_ALONE)
     assert bool(config.evaluation.patience) == bool(shape.valid)
-    assert config.training.epochs >= 3
+    assert config.training.epochs >= (2 if config.walks.per_node else 3)
     # What an import depends on is the same for all.
     assert config.model.dimension == choose(name).settings["model"]["dimension"]
+
+
+def shape_of(graph: daskgraph.Graph) -> Shape:
+    return Shape.of(graph.store.schema, graph.edges, partial(kept_pairs, graph.store))
 
 
 @pytest.mark.parametrize("shape", [FB15K_237, WN18RR, BLOGCATALOG, GOWALLA])
@@ -65,7 +72,7 @@ def test_choose__keeps_to_its_budget(name: str, shape: Shape) -> None:
     candidates = shape.most if config.negatives.all else config.negatives.uniform + config.training.batch_size
     pairs, sides = shape.edges, 1 if config.negatives.corrupt == "tail" else 2
     if config.walks.per_node:
-        pairs = 200 * config.walks.per_node * sum(shape.entities.values())
+        pairs = round(200 * config.walks.per_node * sum(shape.entities.values()) * shape.thinned)
     assert 3 * sides * pairs * candidates * config.model.dimension * config.training.epochs < 1.5 * BUDGET
 
 
@@ -83,6 +90,8 @@ def test_choose__by_shape() -> None:
     foretold = chosen("network", BLOGCATALOG._replace(valid=10))
     assert foretold.walks.per_node == 0
     assert foretold.model.reciprocal  # else it could not tell the directions of an edge apart
+    even = BLOGCATALOG._replace(thinned=1.0)
+    assert chosen("network", BLOGCATALOG).walks.per_node > 5 * chosen("network", even).walks.per_node
     assert chosen("network", TWITTER).walks.per_node == 0
     assert chosen("network", GOWALLA).walks.per_node == 0
     assert chosen("recommender", GOWALLA).negatives.corrupt == "tail"
@@ -103,7 +112,7 @@ def test_train__chooses_tells_why_and_keeps_what_is_given(name: str, edges: Any,
     given = {"training": {"epochs": 1, "threads": 1}, "model": {"dimension": 8}, "walks": {"length": 5}}
     target = tmp_path / "m.model.zarr"
     model = daskgraph.train(edges, target, config=given, preset=name, callback=told.append)
-    shape = Shape.of(model.graph.store.schema, model.graph.edges)
+    shape = shape_of(model.graph)
     preset = choose(name, shape)
     notices = [event.text for event in told if isinstance(event, Notice)]
     assert [f"{name}: {reason}" for reason in preset.reasons] == [
@@ -128,10 +137,11 @@ def test_plan__plans_what_the_preset_would_train(tmp_path: Path) -> None:
     graph = daskgraph.open_graph(tmp_path / "g.zarr")
     given = {"training": {"threads": 1}, "model": {"dimension": 8}}
     plan = daskgraph.plan(graph, config=given, preset="network")
-    chosen = choose("network", Shape.of(graph.store.schema, graph.edges))
-    walks = chosen.settings["walks"]
-    assert plan.edges == expected_pairs(18, walks["per_node"], walks["length"], walks["window"])
+    chosen = choose("network", shape_of(graph))
+    walks, kept = chosen.settings["walks"], kept_pairs(graph.store, 0.5)
+    assert plan.edges == expected_pairs(18, walks["per_node"], walks["length"], walks["window"], kept)
     assert set(plan.notes) >= {f"network: {reason}" for reason in chosen.reasons}
+    # All nodes have as many edges: nothing is thinned, whether that is known or not.
     assert daskgraph.plan(nodes=18, edges=90, config=given, preset="network").edges == plan.edges
 
 

@@ -134,6 +134,18 @@ def test_plan__knows_how_many_pairs_there_will_be(tmp_path: Path) -> None:
     assert any(f"{planned:,} pairs" in note for note in plan.notes)
 
 
+@pytest.mark.compiled
+def test_plan__knows_how_many_pairs_thinning_leaves(tmp_path: Path) -> None:
+    spokes = [(hub, f"n{other}") for hub in ("a", "b") for other in range(300)]
+    rim = [(f"n{i}", f"n{(i + step) % 300}") for i in range(300) for step in (1, 2)]
+    graph = graph_of(tmp_path, pd.DataFrame(spokes + rim, columns=["head", "tail"]))
+    keys = {"walks": {"per_node": 20, "length": 40, "window": 10, "thinning": 0.5}}
+    pairs = walks.walked(graph, tmp_path / "w.zarr", Config.from_dict(keys), ignore).splits["train"]
+    plan = daskgraph.plan(graph, config=keys)
+    assert plan.edges < 0.7 * expected_pairs(302, 20, 40, 10)
+    assert pairs == pytest.approx(plan.edges, rel=0.1)
+
+
 def test_train__refuses_walks_on_typed_graphs(tmp_path: Path) -> None:
     with pytest.raises(ConfigValueError, match="untyped graphs"):
         daskgraph.train(rings(12), tmp_path / "m.model.zarr", config=KEYS)

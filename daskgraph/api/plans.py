@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from daskgraph.sizes import choose_sweeps, memory_limit, sizes_of, worker_config
 from daskgraph.store import GraphStore
 from daskgraph.threads import available_threads
 from daskgraph.tune import calibrate
+from daskgraph.walks import kept_pairs
 
 Nodes = int | Mapping[str, int]
 
@@ -45,6 +47,8 @@ class Subject(NamedTuple):
     """What to know about these numbers."""
     valid: int = 0
     """Valid edges, or about so many."""
+    kept: Callable[[float], float] | None = None
+    """From `walks.thinning` to the share of pairs that it leaves, where degrees are known."""
 
 
 def plan_source(
@@ -93,11 +97,11 @@ def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
     config = merge_stored(import_settings(graph, given), given, graph.path)
     own, edges = graph.schema.partitions, graph.splits["train"]
     valid = graph.splits.get("valid", 0)
-    asked = _asked(config)
+    asked, kept = _asked(config), partial(kept_pairs, graph)
     if asked is None or asked == own:
-        return Subject(config, graph.schema, edges, partitions=own, valid=valid)
+        return Subject(config, graph.schema, edges, partitions=own, valid=valid, kept=kept)
     note = f"{graph.path} has {own} partitions; this is the plan for importing it again in {asked}"
-    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,), valid)
+    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,), valid, kept)
 
 
 def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Subject:
@@ -153,7 +157,7 @@ def _chosen(subject: Subject, preset: str | None) -> Subject:
     if preset is None:
         return subject
     splits = {"train": subject.edges, "valid": subject.valid}
-    shape, config = presets.Shape.of(subject.schema, splits), subject.config
+    shape, config = presets.Shape.of(subject.schema, splits, subject.kept), subject.config
     found = presets.choose(preset, shape, config.explicit(), here=config.cluster.alone)
     notes = *subject.notes, *(f"{preset}: {reason}" for reason in found.reasons)
     return subject._replace(config=merge(found.settings, subject.config.explicit()), notes=notes)
@@ -165,7 +169,8 @@ def _walked(subject: Subject) -> Subject:
     if not walks.per_node:
         return subject
     nodes = sum(kind.count for kind in subject.schema.entity_types)
-    pairs = expected_pairs(nodes, walks.per_node, walks.length, walks.window)
+    kept = subject.kept(walks.thinning) if subject.kept else 1.0
+    pairs = expected_pairs(nodes, walks.per_node, walks.length, walks.window, kept)
     note = f"{walks.per_node * nodes:,} walks make up to {pairs:,} pairs of nodes, which are trained as edges"
     # While they are sorted by bucket they lie on the disk once more, as they are.
     taken = round(pairs * 2 * (8 + _row_bytes(nodes)))

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,7 +32,7 @@ from daskgraph.stopping import best_epoch, is_over
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.vectors import Vectors
 from daskgraph.walks import check as check_walks
-from daskgraph.walks import walked
+from daskgraph.walks import kept_pairs, walked
 
 MANY_EDGES = 100_000
 """From so many valid edges on, the user is told beforehand that they will be ranked."""
@@ -123,7 +124,9 @@ def _preset(
     """Return what a preset chooses for a graph beside the keys given, and say why."""
     if name is None:
         return None
-    preset = presets.choose(name, Shape.of(graph.schema, graph.splits), given, here=here)
+    preset = presets.choose(
+        name, Shape.of(graph.schema, graph.splits, partial(kept_pairs, graph)), given, here=here
+    )
     for reason in preset.reasons:
         callback(Notice(f"{name}: {reason}"))
     return preset

@@ -78,7 +78,7 @@ class Plan:
         return {**plain, "entities": dict(self.entities), "notes": list(self.notes)}
 
 
-def expected_pairs(nodes: int, per_node: int, length: int, window: int) -> int:
+def expected_pairs(nodes: int, per_node: int, length: int, window: int, kept: float = 1.0) -> int:
     """Return about how many pairs walks make, at most: nodes that are the same make none.
 
     Parameters
@@ -87,10 +87,12 @@ def expected_pairs(nodes: int, per_node: int, length: int, window: int) -> int:
         Entities of the graph.
     per_node, length, window
         As of `[walks]`.
+    kept
+        The share of them that thinning leaves.
     """
     apart = range(1, min(window, length - 1) + 1)
     of_walk = sum((length - steps) * (1 - (steps - 1) / window) for steps in apart)
-    return round(nodes * per_node * of_walk)
+    return round(nodes * per_node * of_walk * kept)
 
 
 def make_plan(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from daskgraph.errors import ConfigValueError
-from daskgraph.presets.shapes import ANY, Shape
+from daskgraph.presets.shapes import ANY, THINNING, WALKABLE, Shape
 from daskgraph.presets.trials import CANDIDATES, MOST_TRIALS, Trials, trials_for
 from daskgraph.presets.yielding import flat, ruled_out
 
@@ -49,6 +49,12 @@ RANKED = 3 * 10**8
 
 WALKED = 10**8
 """About so many pairs are made of walks."""
+
+PAIRS = 200
+"""About so many pairs are in a walk of 40 nodes with a window of 10."""
+
+WALKS = 40
+"""Walks of a node where none of their pairs are left out, as many more as make up for those that are."""
 
 NOTHING: Mapping[str, Any] = {}
 
@@ -180,16 +186,13 @@ def _below(table: tuple[tuple[float, float], ...], density: float, otherwise: fl
 
 def _network(preset: Preset, shape: Shape) -> float:
     nodes = sum(shape.entities.values())
-    plain = len(shape.entities) == 1 and shape.relations == 1
-    # A walk of 40 nodes makes about 200 pairs with a window of 10.
-    per_node = min(40, WALKED // (200 * max(1, nodes)))
-    if plain and per_node and not shape.valid:
-        return _walk(preset, nodes, per_node)
+    if shape.walkable and not shape.valid:
+        return _walk(preset, shape, nodes)
     why = (
         "there are valid edges to foretell"
         if shape.valid
         else "walks of so many nodes would make too many pairs"
-        if plain
+        if nodes > WALKABLE
         else "walks are for one type and one relation"
     )
     preset.add(f"{why}: edges are trained", walks={"per_node": 0})
@@ -201,27 +204,31 @@ def _network(preset: Preset, shape: Shape) -> float:
     return _foretell(preset, shape, 6.0 * 128, _long_steps(shape))
 
 
-def _walk(preset: Preset, nodes: int, per_node: int) -> float:
+def _walk(preset: Preset, shape: Shape, nodes: int) -> float:
     preset.add(
         "nearness alone, as in DeepWalk",
         model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
         loss={"function": "softmax"},
     )
+    share = max(shape.thinned, 0.1)
+    kept = max(nodes * PAIRS * share, 1.0)
+    per_node = max(1, min(round(WALKS / share), int(WALKED / kept)))
     preset.add(
         f"{nodes:,} nodes are few enough for walks, which tell more of roles than edges do",
         walks={"per_node": per_node, "length": 40, "window": 10},
     )
     preset.add(
-        "else most pairs would be of the few nodes of most edges, and vectors tell little of the others",
-        walks={"thinning": 0.5},
+        f"else most pairs would be of the few nodes of most edges, and vectors tell little of the others; "
+        f"about {shape.thinned:.0%} are left",
+        walks={"thinning": THINNING},
     )
     preset.add(
         "who is near against others, drawn about as often as they stand in pairs",
         negatives={"uniform": 200, "frequency": 0.5},
         training={"batch_size": 200},
     )
-    cost = 6.0 * 200 * per_node * nodes * 400 * 128
-    _epochs(preset, cost, most=max(3, 80 // per_node))
+    cost = 6.0 * kept * per_node * 400 * 128
+    _epochs(preset, cost, most=max(3, 2 * WALKS // per_node), fewest=2)
     preset.add(
         "short steps at the end gather what long ones found",
         training={"learning_rate": 0.1, "cooldown": WALKS_COOLDOWN},
@@ -284,9 +291,9 @@ def _candidates(preset: Preset, shape: Shape, affordable: int) -> int:
     return uniform + 500
 
 
-def _epochs(preset: Preset, cost: float, most: int) -> None:
+def _epochs(preset: Preset, cost: float, most: int, fewest: int = 3) -> None:
     """Choose as many epochs of so many multiplications as the budget allows."""
-    epochs = max(3, min(most, int(BUDGET / max(1.0, cost))))
+    epochs = max(fewest, min(most, int(BUDGET / max(1.0, cost))))
     preset.add(
         f"{cost:.1e} multiplications each; {BUDGET:.0e} are twenty minutes of two cores, and {most} enough",
         training={"epochs": epochs},

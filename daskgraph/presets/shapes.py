@@ -1,9 +1,15 @@
 """The shape of a graph: the few numbers by which settings are chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from daskgraph.graph import GraphSchema
+
+THINNING = 0.5
+"""The power by which pairs of walks are thinned."""
+
+WALKABLE = 500_000
+"""Up to so many nodes walks begin at every one."""
 
 
 class Shape(NamedTuple):
@@ -24,16 +30,37 @@ class Shape(NamedTuple):
     bipartite: bool
     """Whether every relation joins two different types."""
 
+    thinned: float = 1.0
+    """What share of walks' pairs `THINNING` leaves; 1 where that is not known."""
+
     @classmethod
-    def of(cls, schema: GraphSchema, splits: Mapping[str, int]) -> "Shape":
-        """Return the shape of a graph."""
-        return cls(
+    def of(
+        cls, schema: GraphSchema, splits: Mapping[str, int], kept: Callable[[float], float] | None = None
+    ) -> "Shape":
+        """Return the shape of a graph.
+
+        Parameters
+        ----------
+        schema
+            Its types, with their counts.
+        splits
+            Edges by split.
+        kept
+            From `walks.thinning` to the share of its walks' pairs that is left, where that can be told.
+        """
+        shape = cls(
             {kind.name: kind.count for kind in schema.entity_types},
             len(schema.relations),
             splits.get("train", 0),
             splits.get("valid", 0),
             all(relation.head != relation.tail for relation in schema.relations),
         )
+        return shape._replace(thinned=kept(THINNING)) if kept and shape.walkable else shape
+
+    @property
+    def walkable(self) -> bool:
+        """Whether walks may begin at every node: one type, one relation, and not too many nodes."""
+        return len(self.entities) == 1 and self.relations == 1 and self.most <= WALKABLE
 
     @property
     def most(self) -> int:
