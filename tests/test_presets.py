@@ -96,6 +96,8 @@ def test_choose__by_shape() -> None:
     assert chosen("network", GOWALLA).walks.per_node == 0
     assert chosen("recommender", GOWALLA).negatives.corrupt == "tail"
     assert chosen("recommender", GOWALLA._replace(bipartite=False)).negatives.corrupt == "both"
+    denser = chosen("recommender", GOWALLA._replace(edges=4 * GOWALLA.edges)).loss.regularization
+    assert denser == pytest.approx(chosen("recommender", GOWALLA).loss.regularization / 2, rel=0.05)
     with pytest.raises(ConfigValueError, match="should be one of knowledge-graph, network, recommender"):
         choose("graph")
 

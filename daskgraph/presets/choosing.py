@@ -56,6 +56,9 @@ PAIRS = 200
 WALKS = 40
 """Walks of a node where none of their pairs are left out, as many more as make up for those that are."""
 
+SHRINKAGE, MOST_SHRINKAGE = 0.45, 0.15
+"""The factor on L2 where entities have one edge, and its highest: with thrice the best nothing is learnt."""
+
 NOTHING: Mapping[str, Any] = {}
 
 
@@ -238,18 +241,28 @@ def _walk(preset: Preset, shape: Shape, nodes: int) -> float:
 
 def _recommender(preset: Preset, shape: Shape) -> float:
     preset.add(
-        "what goes with what is a matter of few tastes",
-        model={"dimension": 64, "operator": "none", "comparator": "dot", "init_scale": 0.1},
+        "what goes with what is a matter of tastes, but of many",
+        model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
     )
     side = "tail" if shape.bipartite else "both"
     asked = "the items of a user are asked for" if shape.bipartite else "users and items are one type"
     preset.add(asked, negatives={"corrupt": side})
     preset.add(
-        f"{shape.density:.1f} edges an entity can not fill so many numbers",
-        loss={"function": "softmax", "regularizer": "l2", "regularization": 0.01},
+        f"{shape.density:.1f} edges an entity: what chance makes of so few has to be forgotten",
+        loss={"function": "softmax", "regularizer": "l2", "regularization": _shrinkage(shape.density)},
         model={"dropout": 0.2},
     )
-    return _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 64, Pace(60, 0.1, 0.3))
+    return _foretell(preset, shape, (3.0 if shape.bipartite else 6.0) * 128, Pace(30, 0.1, 0.3))
+
+
+def _shrinkage(density: float) -> float:
+    """Return the factor on L2 that takes away what is chance in products.
+
+    Per edge, L2 sets every direction to nought in which heads and tails go together less than its factor says
+    (a singular value of the edges, each divided by the roots of its ends' degrees); in random edges they go
+    together as one over the root of their number an entity.
+    """
+    return float(f"{min(MOST_SHRINKAGE, SHRINKAGE / max(density, 1.0) ** 0.5):.2g}")
 
 
 def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> float:
