@@ -8,6 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import networkx
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -223,3 +226,47 @@ def test_train__takes_the_factor_that_did_best(tmp_path: Path) -> None:
     assert model.epochs > 3
     assert not left.exists()
     assert sum(isinstance(event, TrainingFinished) for event in told) == 1
+
+
+def tastes() -> pd.DataFrame:
+    """60 users take 8 of 20 items each; users and items that are alike modulo 3 go together."""
+    rng = np.random.default_rng(0)
+    users = np.repeat(np.arange(60), 8)
+    items = np.concatenate([3 * rng.permutation(20)[:8] + user % 3 for user in range(60)])
+    return pd.DataFrame({"head": users, "tail": items})
+
+
+@pytest.mark.compiled
+def test_train__a_recommender_tells_users_from_items_whatever_they_are_called(tmp_path: Path) -> None:
+    told: list[Event] = []
+    config = {"training": {"threads": 1, "epochs": 20}, "model": {"dimension": 8}}
+    target = tmp_path / "m.model.zarr"
+    model = daskgraph.train(tastes(), target, config=config, preset="recommender", callback=told.append)
+    assert model.info()["entities"] == {"user": 60, "item": 60}
+    assert any(
+        "entities.user, entities.item: heads take tails" in event.text
+        for event in told
+        if isinstance(event, Notice)
+    )
+    taken = [
+        (user, int(answer.entity)) for user in range(9) for answer in model.predict(head=str(user), k=12)
+    ]
+    assert np.mean([item % 3 == user % 3 for user, item in taken]) > 0.95
+    plan = daskgraph.plan(tastes(), config=config, preset="recommender")
+    assert plan.entities == {"user": 60, "item": 60}
+
+
+@pytest.mark.parametrize(
+    ("source", "config"),
+    [
+        (tastes().assign(relation="likes"), {}),
+        (tastes(), {"relations": [{"name": "takes"}]}),
+        (networkx.from_pandas_edgelist(tastes(), "head", "tail"), {}),
+    ],
+)
+def test_plan__a_recommender_leaves_types_alone_where_something_else_tells_them(
+    source: Any, config: dict[str, Any]
+) -> None:
+    plan = daskgraph.plan(source, config={"training": {"threads": 1}} | config, preset="recommender")
+    assert list(plan.entities) == ["entity"]
+    assert not any("heads take tails" in note for note in plan.notes)

@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from daskgraph import presets
-from daskgraph.api.sources import default_model_path, import_settings, open_graph_store, source_files
+from daskgraph.api.sources import (
+    chosen_types,
+    default_model_path,
+    import_settings,
+    open_graph_store,
+    source_files,
+)
 from daskgraph.config import Config, merge, merge_stored
 from daskgraph.errors import DiskTooSmallError, QuestionError, suggestion
 from daskgraph.graph import UNTYPED_ENTITY, UNTYPED_RELATION, EntityType, GraphSchema, RelationType
@@ -63,7 +69,12 @@ def plan_source(
     """Plan the training of a source that there is."""
     target = default_model_path(source) if path is None else Path(path)
     graph = open_graph_store(source)
-    subject = _of_files(source, merge({}, given), columns) if graph is None else _of_graph(graph, given)
+    if graph is None:
+        types = chosen_types(preset, source, given, columns)
+        subject = _of_files(source, merge(types.settings, given), columns)
+        subject = _noted(subject, preset, types)
+    else:
+        subject = _of_graph(graph, given)
     return _plan(_chosen(subject, preset), workers, target.absolute().parent)
 
 
@@ -159,8 +170,13 @@ def _chosen(subject: Subject, preset: str | None) -> Subject:
     splits = {"train": subject.edges, "valid": subject.valid}
     shape, config = presets.Shape.of(subject.schema, splits, subject.kept), subject.config
     found = presets.choose(preset, shape, config.explicit(), here=config.cluster.alone)
-    notes = *subject.notes, *(f"{preset}: {reason}" for reason in found.reasons)
-    return subject._replace(config=merge(found.settings, subject.config.explicit()), notes=notes)
+    chosen = subject._replace(config=merge(found.settings, subject.config.explicit()))
+    return _noted(chosen, preset, found)
+
+
+def _noted(subject: Subject, name: str | None, preset: presets.Preset) -> Subject:
+    """Return the subject with the reasons of a preset."""
+    return subject._replace(notes=(*subject.notes, *(f"{name}: {reason}" for reason in preset.reasons)))
 
 
 def _walked(subject: Subject) -> Subject:

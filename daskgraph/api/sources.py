@@ -5,11 +5,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from daskgraph import presets
 from daskgraph.config import Config, merge
 from daskgraph.errors import SourceError
 from daskgraph.events import Callback, Notice
 from daskgraph.graph import GraphSchema
-from daskgraph.ingest import SourceFiles, find_files, import_edges
+from daskgraph.ingest import SourceFiles, find_files, heads_take_tails, import_edges
+from daskgraph.presets import Preset
 from daskgraph.store import GraphStore
 
 MODEL_SUFFIX = ".model.zarr"
@@ -153,6 +155,14 @@ def source_files(source: Any) -> SourceFiles:
     if is_folder(source):
         return find_files(source)
     return SourceFiles(Path(source) if isinstance(source, str) else source)
+
+
+def chosen_types(
+    preset: str | None, source: Any, given: Mapping[str, Any], columns: Sequence[str] | None
+) -> Preset:
+    """Return the types that a preset takes the ends of a source's edges for."""
+    chosen = presets.types_for(preset, given)
+    return chosen if chosen.settings and heads_take_tails(source_files(source).train, columns) else Preset()
 
 
 def listed_sources(sources: Any, **given: Any) -> tuple[list[Any], dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from daskgraph import presets
 from daskgraph.api.sources import (
+    chosen_types,
     default_model_path,
     holds_source,
     import_settings,
@@ -99,7 +100,12 @@ def train_source(
     opened = open_graph_store(source)
     # Partitions depend on how long vectors are, and keys may be given that only go with a preset's.
     first = {} if preset is None else presets.choose(preset, given=given).settings
-    checked = merge(first, given) if opened is None else _over(opened, given, first)
+    if opened is None:
+        types = chosen_types(preset, source, given, columns)
+        _tell(preset, types, callback)
+        checked = merge({**first, **types.settings}, given)
+    else:
+        checked = _over(opened, given, first)
     if init is not None:
         ModelStore.open(init.path)
     graph = opened or open_source(source, target, checked, columns, labels, features, callback)
@@ -127,9 +133,14 @@ def _preset(
     preset = presets.choose(
         name, Shape.of(graph.schema, graph.splits, partial(kept_pairs, graph)), given, here=here
     )
+    _tell(name, preset, callback)
+    return preset
+
+
+def _tell(name: str | None, preset: Preset, callback: Callback) -> None:
+    """Say why a preset chose what it did."""
     for reason in preset.reasons:
         callback(Notice(f"{name}: {reason}"))
-    return preset
 
 
 def _tried(trials: Trials, config: Config, graph: GraphStore, target: Path, callback: Callback) -> Config:

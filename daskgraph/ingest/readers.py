@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,22 @@ def read_edges(
         yield block
     if not count:
         raise SourceError(name, "it holds no edges")
+
+
+def heads_take_tails(source: Any, columns: Sequence[str] | None = None) -> bool:
+    """Tell whether a source has heads and tails, and names no relation between them.
+
+    An undirected NetworkX graph has none of these: either end of an edge may stand first.
+
+    Raises
+    ------
+    SourceError, EdgeFileError
+        As of `read_edges`.
+    """
+    if hasattr(source, "is_directed") and not source.is_directed():
+        return False
+    with closing(read_edges(source, columns, same_type=False)) as blocks:
+        return next(blocks).relation is None
 
 
 def _read_parquet(path: Path, columns: Sequence[str] | None) -> Iterator[EdgeBlock]:

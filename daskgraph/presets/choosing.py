@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from daskgraph.errors import ConfigValueError
+from daskgraph.graph import UNTYPED_RELATION
 from daskgraph.presets.shapes import ANY, THINNING, WALKABLE, Shape
 from daskgraph.presets.trials import CANDIDATES, MOST_TRIALS, Trials, trials_for
 from daskgraph.presets.yielding import flat, ruled_out
@@ -95,7 +96,7 @@ class Preset:
     ruled_out: frozenset[str] = frozenset()
     """Keys that it leaves alone."""
 
-    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     """Sections of a config; whatever the user gives counts instead."""
 
     reasons: list[Reason] = field(default_factory=list)
@@ -142,6 +143,30 @@ def choose(name: str, shape: Shape = ANY, given: Mapping[str, Any] = NOTHING, *,
         why = "shapes hardly tell how strong a regularizer should be; with loss.regularization there are none"
         preset.reasons.append(Reason(f"up to {MOST_TRIALS} trials of {trials.epochs} epochs first", why))
     return replace(preset, trials=trials)
+
+
+def types_for(name: str | None, given: Mapping[str, Any]) -> Preset:
+    """Return the types that a preset takes heads and tails for, where they are told apart by nothing else.
+
+    Parameters
+    ----------
+    name
+        The preset, if any.
+    given
+        Sections of a config; where they declare types or relations, there is nothing to choose.
+
+    >>> types_for("recommender", {}).settings["relations"]
+    [{'name': 'edge', 'head': 'user', 'tail': 'item'}]
+    """
+    preset = Preset()
+    if name == RECOMMENDER and not {"entities", "relations"} & set(given):
+        preset.settings.update(
+            entities={"user": {}, "item": {}},
+            relations=[{"name": UNTYPED_RELATION, "head": "user", "tail": "item"}],
+        )
+        why = "heads take tails, another type even where ids look alike; declare [[relations]] to say else"
+        preset.reasons.append(Reason("entities.user, entities.item", why))
+    return preset
 
 
 def _trials(preset: Preset, shape: Shape, given: Mapping[str, Any], cost: float) -> Trials | None:
