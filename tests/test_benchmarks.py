@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas
@@ -153,6 +154,38 @@ def test_quality__repeats_a_row_of_each_kind(tmp_path: Path) -> None:
     assert all(0 < line["mrr"] <= 1 for line in lines[:2])
     assert 0 <= lines[2]["macro_f1"] <= lines[2]["micro_f1"] <= 1
     assert lines[0]["changed"] == SMALL
+
+
+class Fixed(NamedTuple):
+    """As much of a model as recommendations need."""
+
+    vectors: dict[str, np.ndarray]
+
+    def names(self, kind: str) -> list[str]:
+        return [f"{kind}{row}" for row in range(len(self.vectors[kind]))]
+
+    def embeddings(self, kind: str) -> np.ndarray:
+        return self.vectors[kind]
+
+
+def test_quality__recommends_as_its_naive_twin(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    model = Fixed({"user": random.standard_normal((7, 4)), "item": random.standard_normal((60, 4))})
+    taken = {user: random.permutation(60)[:40] for user in range(6)}
+    parts = {"train": slice(0, 12), "test": slice(12, 40)}
+    for part, some in parts.items():
+        pairs = [(f"user{user}", f"item{item}") for user, items in taken.items() for item in items[some]]
+        pandas.DataFrame(pairs).to_csv(tmp_path / f"{part}.tsv.gz", sep="\t", header=False, index=False)
+    recall, gain = [], []
+    for user, items in taken.items():
+        known, right = items[:12], set(items[12:])
+        order = np.argsort(-(model.vectors["item"] @ model.vectors["user"][user]))
+        best = [item for item in order if item not in known][: quality.TAKEN]
+        recall.append(len(right.intersection(best)) / len(right))
+        ideal = sum(1 / np.log2(place + 2) for place in range(min(len(right), quality.TAKEN)))
+        gain.append(sum(1 / np.log2(place + 2) for place, item in enumerate(best) if item in right) / ideal)
+    found = quality.recommendations(model, tmp_path)  # type: ignore[arg-type]
+    assert found == pytest.approx({"recall@20": np.mean(recall), "ndcg@20": np.mean(gain)})
 
 
 def test_quality__splits_once_for_all_seeds(tmp_path: Path) -> None:

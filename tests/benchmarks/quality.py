@@ -3,7 +3,8 @@
     python tests/benchmarks/quality.py ROW... --data FOLDER [--seeds 0 1 2] [--set KEY=VALUE] [--keep FOLDER]
 
 FOLDER holds a folder for each graph, with its edges in train, valid and test (knowledge graphs), edges and
-labels (BlogCatalog), or edges alone (crates-io, which is split 90/5/5 with the seed 0). Every seed gives a
+labels (BlogCatalog), edges alone (crates-io, which is split 90/5/5 with the seed 0), or edges in train and
+test (Gowalla). Every seed gives a
 line of JSON: row, seed, figures, seconds of training (by the clock, of the processor, and how busy the
 machine was before and after), and keys that were changed. Not in CI: a row may take an hour.
 """
@@ -23,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import pandas
+import scipy.sparse
 
 import daskgraph
 from daskgraph.config import load
@@ -30,6 +32,7 @@ from daskgraph.progress import show
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 RANKED = 10_000
+TAKEN = 20
 
 Measure = Callable[[daskgraph.Model, Path], dict[str, float]]
 Source = Callable[[Path, Path], Path]
@@ -94,6 +97,31 @@ def scores(model: daskgraph.Model, folder: Path) -> dict[str, float]:
     return {name: getattr(found.fractions["0.5"], name) for name in ("micro_f1", "macro_f1")}
 
 
+def recommendations(model: daskgraph.Model, folder: Path) -> dict[str, float]:
+    """Compare the items that every user's vector is nearest to, but for those known, with the test edges."""
+    rows = {kind: pandas.Index(model.names(kind)) for kind in ("user", "item")}
+    vectors = {kind: np.asarray(model.embeddings(kind)[:]) for kind in rows}
+    items = {}
+    for part in ("train", "test"):
+        edges = pandas.read_csv(folder / f"{part}.tsv.gz", sep="\t", header=None, dtype=str)
+        pairs = (rows["user"].get_indexer(edges[0]), rows["item"].get_indexer(edges[1]))
+        shape = len(rows["user"]), len(rows["item"])
+        items[part] = scipy.sparse.csr_array((np.ones(len(edges), np.float32), pairs), shape)
+    asked = np.flatnonzero(np.diff(items["test"].indptr))
+    found = []
+    for users in np.array_split(asked, -(-len(asked) // 1000)):
+        scores = vectors["user"][users] @ vectors["item"].T
+        scores[items["train"][users].nonzero()] = -np.inf
+        best = np.argsort(-scores, axis=1)[:, :TAKEN]
+        hits = np.take_along_axis(items["test"][users].toarray(), best, axis=1)
+        right = np.diff(items["test"].indptr)[users]
+        gains = np.cumsum(1 / np.log2(np.arange(TAKEN) + 2))
+        ideal = gains[np.minimum(right, TAKEN) - 1]
+        found.append([hits.sum(1) / right, hits @ np.diff(gains, prepend=0) / ideal])
+    recall, gain = np.concatenate(found, axis=1).mean(axis=1)
+    return {f"recall@{TAKEN}": float(recall), f"ndcg@{TAKEN}": float(gain)}
+
+
 ROWS = {
     "fb15k-complex": Row("FB15k", "fb15k-complex.toml", as_it_is, ranks),
     "fb15k-transe": Row("FB15k", "fb15k-transe.toml", as_it_is, ranks),
@@ -102,6 +130,7 @@ ROWS = {
     "wn18rr-rotate": Row("WN18RR", "wn18rr-rotate.toml", as_it_is, ranks),
     "blogcatalog": Row("BlogCatalog", "blogcatalog.toml", edges_of, scores),
     "crates-io": Row("crates-io", "crates-io.toml", split, tail_ranks),
+    "gowalla": Row("Gowalla", "gowalla.toml", as_it_is, recommendations),
 }
 """The table, by the names that rows are asked for."""
 
