@@ -136,6 +136,21 @@ def test_train__chooses_tells_why_and_keeps_what_is_given(name: str, edges: Any,
     assert any("its own config holds" in event.text for event in told if isinstance(event, Notice))
 
 
+def test_plan__walks_no_more_often_where_nothing_is_thinned(tmp_path: Path) -> None:
+    spokes = pd.DataFrame([("hub", f"n{rim}") for rim in range(60)], columns=["head", "tail"])
+    ring = pd.DataFrame([(f"n{rim}", f"n{(rim + 1) % 60}") for rim in range(60)], columns=["head", "tail"])
+    daskgraph.import_edges(pd.concat([spokes, ring]), tmp_path / "g.zarr")
+    graph = daskgraph.open_graph(tmp_path / "g.zarr")
+    given: dict[str, Any] = {"training": {"threads": 1}, "model": {"dimension": 8}}
+    edges = [
+        daskgraph.plan(graph, config=given | {"walks": {"thinning": thinning}}, preset="network").edges
+        for thinning in (0.0, 0.5)
+    ]
+    assert edges[0] == expected_pairs(61, 40, 40, 10)
+    # Walks are so many times as many that as many pairs are left.
+    assert edges[1] == pytest.approx(edges[0], rel=0.02)
+
+
 @pytest.mark.compiled
 def test_plan__plans_what_the_preset_would_train(tmp_path: Path) -> None:
     daskgraph.import_edges(cliques(3, 6), tmp_path / "g.zarr")

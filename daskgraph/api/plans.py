@@ -168,9 +168,10 @@ def _chosen(subject: Subject, preset: str | None) -> Subject:
     if preset is None:
         return subject
     splits = {"train": subject.edges, "valid": subject.valid}
-    shape, config = presets.Shape.of(subject.schema, splits, subject.kept), subject.config
-    found = presets.choose(preset, shape, config.explicit(), here=config.cluster.alone)
-    chosen = subject._replace(config=merge(found.settings, subject.config.explicit()))
+    given = subject.config.explicit()
+    shape = presets.Shape.of(subject.schema, splits, subject.kept, given)
+    found = presets.choose(preset, shape, given, here=subject.config.cluster.alone)
+    chosen = subject._replace(config=merge(found.settings, given))
     return _noted(chosen, preset, found)
 
 

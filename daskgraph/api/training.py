@@ -131,7 +131,7 @@ def _preset(
     if name is None:
         return None
     preset = presets.choose(
-        name, Shape.of(graph.schema, graph.splits, partial(kept_pairs, graph)), given, here=here
+        name, Shape.of(graph.schema, graph.splits, partial(kept_pairs, graph), given), given, here=here
     )
     _tell(name, preset, callback)
     return preset

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from daskgraph.errors import ConfigValueError
 from daskgraph.graph import UNTYPED_RELATION
-from daskgraph.presets.shapes import ANY, THINNING, WALKABLE, Shape
+from daskgraph.presets.shapes import ANY, NOTHING, THINNING, WALKABLE, Shape
 from daskgraph.presets.trials import CANDIDATES, MOST_TRIALS, Trials, trials_for
 from daskgraph.presets.yielding import flat, ruled_out
 
@@ -59,8 +59,6 @@ WALKS = 40
 
 SHRINKAGE, MOST_SHRINKAGE = 0.45, 0.15
 """The factor on L2 where entities have one edge, and its highest: with thrice the best nothing is learnt."""
-
-NOTHING: Mapping[str, Any] = {}
 
 
 class Reason(NamedTuple):

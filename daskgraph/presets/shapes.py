@@ -1,9 +1,11 @@
 """The shape of a graph: the few numbers by which settings are chosen."""
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from daskgraph.graph import GraphSchema
+
+NOTHING: Mapping[str, Any] = {}
 
 THINNING = 0.5
 """The power by which pairs of walks are thinned."""
@@ -31,11 +33,15 @@ class Shape(NamedTuple):
     """Whether every relation joins two different types."""
 
     thinned: float = 1.0
-    """What share of walks' pairs `THINNING` leaves; 1 where that is not known."""
+    """What share of walks' pairs thinning leaves; 1 where that is not known."""
 
     @classmethod
     def of(
-        cls, schema: GraphSchema, splits: Mapping[str, int], kept: Callable[[float], float] | None = None
+        cls,
+        schema: GraphSchema,
+        splits: Mapping[str, int],
+        kept: Callable[[float], float] | None = None,
+        given: Mapping[str, Any] = NOTHING,
     ) -> "Shape":
         """Return the shape of a graph.
 
@@ -47,6 +53,8 @@ class Shape(NamedTuple):
             Edges by split.
         kept
             From `walks.thinning` to the share of its walks' pairs that is left, where that can be told.
+        given
+            Sections of a config, among which may be that key.
         """
         shape = cls(
             {kind.name: kind.count for kind in schema.entity_types},
@@ -55,7 +63,9 @@ class Shape(NamedTuple):
             splits.get("valid", 0),
             all(relation.head != relation.tail for relation in schema.relations),
         )
-        return shape._replace(thinned=kept(THINNING)) if kept and shape.walkable else shape
+        if kept is None or not shape.walkable:
+            return shape
+        return shape._replace(thinned=kept(given.get("walks", NOTHING).get("thinning", THINNING)))
 
     @property
     def walkable(self) -> bool:
