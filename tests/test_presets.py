@@ -41,6 +41,7 @@ SHAPES = st.builds(
     st.integers(0, 10**8),
     st.booleans(),
     st.floats(0.001, 1.0),
+    st.booleans(),
 )
 
 
@@ -93,6 +94,7 @@ def test_choose__by_shape() -> None:
     foretold = chosen("network", BLOGCATALOG._replace(valid=10))
     assert foretold.walks.per_node == 0
     assert foretold.model.reciprocal  # else it could not tell the directions of an edge apart
+    assert chosen("network", BLOGCATALOG._replace(featurized=True)).walks.per_node == 0
     even = BLOGCATALOG._replace(thinned=1.0)
     assert chosen("network", BLOGCATALOG).walks.per_node > 5 * chosen("network", even).walks.per_node
     assert chosen("network", TWITTER).walks.per_node == 0

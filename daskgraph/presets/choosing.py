@@ -219,7 +219,7 @@ def _network(preset: Preset, shape: Shape) -> float:
         if shape.valid
         else "walks of so many nodes would make too many pairs"
         if nodes > WALKABLE
-        else "walks are for one type and one relation"
+        else "walks are for one type without features, and one relation"
     )
     preset.add(f"{why}: edges are trained", walks={"per_node": 0})
     preset.add(

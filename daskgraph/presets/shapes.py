@@ -35,6 +35,9 @@ class Shape(NamedTuple):
     thinned: float = 1.0
     """What share of walks' pairs thinning leaves; 1 where that is not known."""
 
+    featurized: bool = False
+    """Whether entities of some type are made of features."""
+
     @classmethod
     def of(
         cls,
@@ -62,6 +65,7 @@ class Shape(NamedTuple):
             splits.get("train", 0),
             splits.get("valid", 0),
             all(relation.head != relation.tail for relation in schema.relations),
+            featurized=any(kind.featurized for kind in schema.entity_types),
         )
         if kept is None or not shape.walkable:
             return shape
@@ -70,7 +74,8 @@ class Shape(NamedTuple):
     @property
     def walkable(self) -> bool:
         """Whether walks may begin at every node: one type, one relation, and not too many nodes."""
-        return len(self.entities) == 1 and self.relations == 1 and self.most <= WALKABLE
+        plain = len(self.entities) == 1 and self.relations == 1 and not self.featurized
+        return plain and self.most <= WALKABLE
 
     @property
     def most(self) -> int:
