@@ -26,13 +26,17 @@ _PAIRS = (
     ("source_id", "target_id"),
     ("head_id", "tail_id"),
     ("entity", "feature"),
+    ("user", "item"),
+    ("user_id", "item_id"),
+    ("userid", "itemid"),
+    ("userid", "movieid"),
 )
 _KNOWN = {
     **{name: role for pair in _PAIRS for name, role in zip(pair, (HEAD, TAIL), strict=True)},
     **dict.fromkeys(
         ("relation", "rel", "predicate", "edge", "edge_type", "relation_id", "label", "type"), RELATION
     ),
-    **dict.fromkeys(("weight", "score"), WEIGHT),
+    **dict.fromkeys(("weight", "score", "rating"), WEIGHT),
 }
 
 

@@ -83,6 +83,16 @@ def test_round_trip__many_blocks(rows: list[Row], block: int) -> None:
         assert named_edges(imported(file, folder)) == expected(rows * 5)
 
 
+@pytest.mark.parametrize("header", [("user", "item", "rating"), ("userId", "movieId", "rating")])
+def test_columns__of_who_rates_what_are_known_by_their_names(tmp_path: Path, header: Row) -> None:
+    graph = imported(write_edges(tmp_path / "ratings.csv", [("a", "b", 4), ("a", "c", 2)], header), tmp_path)
+    assert graph.relation_names == ("edge",)
+    assert len(graph.names("entity")) == 3
+    weights = graph.read_edges("train", 0, 2).weight
+    assert weights is not None
+    assert sorted(weights.tolist()) == [2, 4]
+
+
 @pytest.mark.parametrize(
     ("columns", "header"),
     [
