@@ -195,3 +195,5 @@ class EvaluationFinished(Event):
     """Share of ranks that are 10 or better."""
     seconds: float
     """How long it took."""
+    protocol: str
+    """What it was measured against."""

@@ -65,8 +65,8 @@ def line(event: Event) -> str | None:
             )
         case events.WalksFinished(walks, pairs, seconds):
             return f"walks: {walks:,} walks, {pairs:,} pairs in {seconds:.1f} s"
-        case events.EvaluationFinished(split, mrr, hits10, seconds):
-            return f"{split}: MRR {mrr:.4f}, Hits@10 {hits10:.4f}, {seconds:.1f} s"
+        case events.EvaluationFinished(split, mrr, hits10, seconds, protocol):
+            return f"{split}: MRR {mrr:.4f}, Hits@10 {hits10:.4f}, {seconds:.1f} s; {protocol}"
     return None
 
 

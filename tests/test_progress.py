@@ -37,7 +37,7 @@ STORY: list[events.Event] = [
     events.EvaluationStarted("test", 500),
     events.EvaluationProgress(200),
     events.EvaluationProgress(300),
-    events.EvaluationFinished("test", mrr=0.25, hits10=0.5, seconds=0.25),
+    events.EvaluationFinished("test", mrr=0.25, hits10=0.5, seconds=0.25, protocol="filtered"),
     events.Notice("2 partitions"),
 ]
 
@@ -52,7 +52,7 @@ training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2, 2 threads
 training: 30 entities, 2 relations, 1,500 edges, epochs 1 to 2
 epoch 1: loss 3.0000, 3,000 edges/s, 0.5 s
 epoch 2: loss 1.0000, 3,000 edges/s, 0.5 s
-test: MRR 0.2500, Hits@10 0.5000, 0.2 s
+test: MRR 0.2500, Hits@10 0.5000, 0.2 s; filtered
 2 partitions
 """.splitlines()
 

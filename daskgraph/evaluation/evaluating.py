@@ -110,7 +110,8 @@ def evaluate(
         sides={side: ranked.figures(sides=(side,)) for side in SIDES},
         per_relation=ranked.per_relation() if per_relation else None,
     )
-    callback(EvaluationFinished(split, evaluation.mrr, evaluation.hits["10"], evaluation.seconds))
+    hits10, seconds = evaluation.hits["10"], evaluation.seconds
+    callback(EvaluationFinished(split, evaluation.mrr, hits10, seconds, protocol.name))
     return evaluation
 
 

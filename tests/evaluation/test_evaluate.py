@@ -224,7 +224,9 @@ def test_evaluate__a_stored_model_as_one_in_memory(wide: GraphStore, tmp_path: P
     assert without_time(found) == without_time(evaluate(in_memory(naive), wide, "test", threads=1))
     assert told[0] == events.EvaluationStarted("test", 100)
     assert sum(event.edges for event in told if isinstance(event, events.EvaluationProgress)) == 100
-    assert told[-1] == events.EvaluationFinished("test", found.mrr, found.hits["10"], found.seconds)
+    assert told[-1] == events.EvaluationFinished(
+        "test", found.mrr, found.hits["10"], found.seconds, found.protocol.name
+    )
 
 
 def without_time(evaluation: Evaluation) -> dict[str, Any]:
