@@ -279,13 +279,16 @@ def test_neighbors__as_json(mocked: Mock) -> None:
 
 
 @pytest.mark.parametrize(("option", "side"), [("--head", "head"), ("--tail", "tail")])
-def test_predict(mocked: Mock, option: str, side: str) -> None:
-    assert len(rows(run("predict", "m.zarr", option, "One", "--relation", "likes"))) == 3
+@pytest.mark.parametrize("skips", [False, True])
+def test_predict(mocked: Mock, option: str, side: str, skips: bool) -> None:
+    more = ["--skip-known"] * skips
+    assert len(rows(run("predict", "m.zarr", option, "One", "--relation", "likes", *more))) == 3
     asked: dict[str, Any] = {
         "head": None,
         "tail": None,
         "relation": "likes",
         "k": 10,
+        "skip_known": skips,
         "callback": ANY,
         "config": {},
     }
@@ -447,17 +450,16 @@ def test_process__interrupted() -> None:
 
 def test_classify(mocked: Mock) -> None:
     scores = {"micro_f1": 0.41, "micro_f1_spread": 0.01, "macro_f1": 0.27, "macro_f1_spread": 0.02}
-    mocked.classify.return_value.to_dict.return_value = {"fractions": {"0.5": scores}}
-    printed = rows(
-        run("classify", "m.zarr", "labels.tsv", "--fractions", "0.5", "--splits", "3", "--normalized")
-    )
+    answer = {"protocol": "as DeepWalk does", "fractions": {"0.5": scores}}
+    mocked.classify.return_value.to_dict.return_value = answer
+    found = run("classify", "m.zarr", "labels.tsv", "--fractions", "0.5", "--splits", "3", "--normalized")
+    assert found.stderr == "as DeepWalk does\n"
+    printed = rows(found)
     assert printed[1] == ["0.5", "0.4100", "0.0100", "0.2700", "0.0200"]
     mocked.classify.assert_called_once_with(
         "m.zarr", "labels.tsv", entity_type=None, fractions=[0.5], splits=3, normalized=True, seed=0
     )
-    assert json.loads(run("classify", "m.zarr", "labels.tsv", "--json").output) == {
-        "fractions": {"0.5": scores}
-    }
+    assert json.loads(run("classify", "m.zarr", "labels.tsv", "--json").output) == answer
 
 
 @pytest.mark.parametrize("wrong", ["half", "0", "1", "0.5,", "-0.1"])

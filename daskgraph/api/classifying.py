@@ -16,8 +16,9 @@ def classify_model(
     model: Model, source: Any, entity_type: str | None, fractions: Sequence[float], **options: Any
 ) -> Classification:
     """Classify the nodes of a model; see `daskgraph.classify`."""
-    pairs = read_features(_listed(source))
+    # A wrong type is told before files are read: threads that parse them may outlive the error.
     kind = model.entity_type(entity_type)
+    pairs = read_features(_listed(source))
     row_of = _rows(model, kind, pairs)
     known = row_of[pairs.entity] >= 0
     if not known.any():

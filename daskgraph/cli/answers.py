@@ -129,6 +129,7 @@ def classify(
     if as_json:
         tables.write_json(found)
         return
+    click.echo(found["protocol"], err=True)
     columns = ("trained on", "micro F1", "±", "macro F1", "±")
     tables.write_table(columns, tables.classification_rows(found))
 
@@ -159,6 +160,7 @@ def neighbors(
 @click.option("--head", metavar="ENTITY", help="Ask for tails of this head.")
 @click.option("--relation", metavar="RELATION", help="The relation  [default: the only one].")
 @click.option("--tail", metavar="ENTITY", help="Ask for heads of this tail.")
+@click.option("--skip-known", is_flag=True, help="Leave out answers that are edges of the graph.")
 @count_option
 @place_options
 @output_options
@@ -167,6 +169,7 @@ def predict(
     head: str | None,
     relation: str | None,
     tail: str | None,
+    skip_known: bool,
     count: int,
     given: dict[str, Any],
     as_json: bool,
@@ -178,7 +181,13 @@ def predict(
         raise click.UsageError("Give either --head, to ask for tails, or --tail, to ask for heads.")
     with progress.show() as callback:
         answers = api.open_model(model).predict(
-            head=head, relation=relation, tail=tail, k=count, callback=callback, config=given
+            head=head,
+            relation=relation,
+            tail=tail,
+            k=count,
+            skip_known=skip_known,
+            callback=callback,
+            config=given,
         )
     _write_answers(answers, as_json)
 
