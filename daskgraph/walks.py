@@ -167,11 +167,18 @@ def kept_shares(neighbors: Neighbors, thinning: float) -> npt.NDArray[np.float64
 
 def kept_pairs(graph: GraphStore, thinning: float) -> float:
     """Return about what share of an untyped graph's pairs thinning leaves: by degrees, without weights."""
-    if not thinning:
-        return 1.0
-    degrees = graph.degrees(graph.schema.entity_types[0].name).astype(np.float64)
-    shares = _shares(degrees, thinning)
-    return float(shares @ degrees / degrees.sum()) ** 2 if len(shares) else 1.0
+    return kept_share(graph.degrees(graph.schema.entity_types[0].name), thinning) if thinning else 1.0
+
+
+def kept_share(degrees: Ids, thinning: float) -> float:
+    """Return about what share of pairs thinning leaves, by the degrees of all nodes.
+
+    >>> kept_share(np.array([16, 1, 1, 1, 1, 1, 1, 1, 1]), 0.5)
+    0.25
+    """
+    known = degrees.astype(np.float64)
+    shares = _shares(known, thinning)
+    return float(shares @ known / known.sum()) ** 2 if len(shares) else 1.0
 
 
 def _shares(degrees: npt.NDArray[np.float64], thinning: float) -> npt.NDArray[np.float64]:

@@ -45,6 +45,20 @@ SHAPES = st.builds(
 )
 
 
+def test_choose__heeds_and_does_not_tell_what_is_given() -> None:
+    preset = choose("network", BLOGCATALOG, {"walks": {"per_node": 8}, "training": {"epochs": 1}})
+    told = " ".join(reason.keys for reason in preset.reasons)
+    assert "walks.length = 40" in told
+    assert "walks.per_node" not in told
+    assert "training.epochs" not in told
+    # So few walks are trained more often.
+    assert preset.settings["training"]["epochs"] > 5
+    edges = choose("network", BLOGCATALOG, {"walks": {"per_node": 0}}).settings
+    assert edges["model"]["operator"] == "complex_diagonal"
+    fewer = choose("knowledge-graph", CODEX_S, {"negatives": {"uniform": 500}}).settings["negatives"]
+    assert fewer == {"uniform": 500, "in_batch": False, "stand_for_all": True}
+
+
 @given(st.sampled_from(list(PRESETS)), SHAPES)
 def test_choose__is_a_good_config_of_any_shape(name: str, shape: Shape) -> None:
     preset = choose(name, shape)
@@ -119,8 +133,7 @@ def test_train__chooses_tells_why_and_keeps_what_is_given(name: str, edges: Any,
     given = {"training": {"epochs": 1, "threads": 1}, "model": {"dimension": 8}, "walks": {"length": 5}}
     target = tmp_path / "m.model.zarr"
     model = daskgraph.train(edges, target, config=given, preset=name, callback=told.append)
-    shape = shape_of(model.graph)
-    preset = choose(name, shape)
+    preset = choose(name, shape_of(model.graph), given)
     notices = [event.text for event in told if isinstance(event, Notice)]
     assert [f"{name}: {reason}" for reason in preset.reasons] == [
         text for text in notices if text.startswith(f"{name}: ")
@@ -149,6 +162,7 @@ def test_plan__walks_no_more_often_where_nothing_is_thinned(tmp_path: Path) -> N
         for thinning in (0.0, 0.5)
     ]
     assert edges[0] == expected_pairs(61, 40, 40, 10)
+    assert edges[1] == daskgraph.plan(pd.concat([spokes, ring]), config=given, preset="network").edges
     # Walks are so many times as many that as many pairs are left.
     assert edges[1] == pytest.approx(edges[0], rel=0.02)
 
@@ -159,7 +173,7 @@ def test_plan__plans_what_the_preset_would_train(tmp_path: Path) -> None:
     graph = daskgraph.open_graph(tmp_path / "g.zarr")
     given = {"training": {"threads": 1}, "model": {"dimension": 8}}
     plan = daskgraph.plan(graph, config=given, preset="network")
-    chosen = choose("network", shape_of(graph))
+    chosen = choose("network", shape_of(graph), given)
     walks, kept = chosen.settings["walks"], kept_pairs(graph.store, 0.5)
     assert plan.edges == expected_pairs(18, walks["per_node"], walks["length"], walks["window"], kept)
     assert set(plan.notes) >= {f"network: {reason}" for reason in chosen.reasons}
@@ -271,6 +285,8 @@ def test_train__a_recommender_tells_users_from_items_whatever_they_are_called(tm
     assert np.mean([item % 3 == user % 3 for user, item in taken]) > 0.95
     plan = daskgraph.plan(tastes(), config=config, preset="recommender")
     assert plan.entities == {"user": 60, "item": 60}
+    numbers = daskgraph.plan(nodes={"user": 60, "item": 60}, edges=480, config=config, preset="recommender")
+    assert numbers.entities == plan.entities
 
 
 @pytest.mark.parametrize(
@@ -287,3 +303,4 @@ def test_plan__a_recommender_leaves_types_alone_where_something_else_tells_them(
     plan = daskgraph.plan(source, config={"training": {"threads": 1}} | config, preset="recommender")
     assert list(plan.entities) == ["entity"]
     assert not any("heads take tails" in note for note in plan.notes)
+    assert any("users and items are one type" in note for note in plan.notes)

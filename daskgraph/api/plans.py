@@ -28,7 +28,7 @@ from daskgraph.sizes import choose_sweeps, memory_limit, sizes_of, worker_config
 from daskgraph.store import GraphStore
 from daskgraph.threads import available_threads
 from daskgraph.tune import calibrate
-from daskgraph.walks import kept_pairs
+from daskgraph.walks import kept_pairs, kept_share
 
 Nodes = int | Mapping[str, int]
 
@@ -89,7 +89,9 @@ def plan_numbers(
     preset: str | None,
 ) -> Plan:
     """Plan the training of a graph that is known by its numbers alone."""
-    config = merge({}, given)
+    types_of_preset = presets.types_for(preset, given).settings
+    fits = not isinstance(nodes, int) and set(nodes) == set(types_of_preset.get("entities", ()))
+    config = merge(types_of_preset if fits else {}, given)
     counts = _counts(nodes, config)
     types = tuple(
         EntityType(name, count, config.entities[name].partitioned if name in config.entities else True)
@@ -126,7 +128,8 @@ def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Sub
         )
     graph_bytes = _graph_bytes(found.schema, found.edges, found.name_bytes)
     valid = 0 if files.valid is None else round(found.edges * _size_of(files.valid) / _size_of(files.train))
-    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes, valid)
+    kept = None if found.degrees is None else partial(kept_share, found.degrees)
+    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes, valid, kept)
 
 
 def _size_of(file: Path) -> int:

@@ -162,7 +162,9 @@ def chosen_types(
 ) -> Preset:
     """Return the types that a preset takes the ends of a source's edges for."""
     chosen = presets.types_for(preset, given)
-    return chosen if chosen.settings and heads_take_tails(source_files(source).train, columns) else Preset()
+    if not chosen.settings or heads_take_tails(source_files(source).train, columns):
+        return chosen
+    return presets.types_for(preset, given, told=True)
 
 
 def listed_sources(sources: Any, **given: Any) -> tuple[list[Any], dict[str, Any]]:

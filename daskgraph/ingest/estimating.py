@@ -33,6 +33,8 @@ class Estimate(NamedTuple):
     """Mean length of an entity's id."""
     sample: int | None
     """Edges that were read; None: all, so that every count is exact."""
+    degrees: npt.NDArray[np.int64] | None
+    """How often each entity stands in an edge, where there is one type and all edges were read; else None."""
 
 
 def estimate(
@@ -69,12 +71,13 @@ def estimate(
     with ThreadPoolExecutor(available_threads(0), thread_name_prefix="daskgraph-import") as pool:
         collected = collect(read, config, columns, pool, remember, None if small else SAMPLE_EDGES)
     edges = len(collected.splits["train"])
-    whole = small or share == 1
+    whole, names = small or share == 1, type_names(config)
     return Estimate(
         _schema(collected, config, 1.0 if whole else share),
         edges if whole else round(edges / share),
         len(collected.entities.strings()[1]) / max(1, len(collected.entities)),
         None if whole else edges,
+        _uses(collected, config, names[0]) if whole and len(names) == 1 else None,
     )
 
 
@@ -93,14 +96,16 @@ def estimated_count(uses: npt.NDArray[np.int64], share: float) -> int:
 
 
 def _schema(collected: Collected, config: Config, share: float) -> GraphSchema:
-    relations = relations_of(collected, config)
-    size = len(collected.entities.positions())
-    counts = {}
-    for name in type_names(config):
-        uses = np.zeros(size, np.int64)
-        for edges in collected.splits.values():
-            for codes, selected in sides_of(edges, relations, name):
-                uses += np.bincount(codes[selected], minlength=size)
-        counts[name] = estimated_count(uses[uses > 0], share)
+    counts = {name: estimated_count(_uses(collected, config, name), share) for name in type_names(config)}
     weighted = any(edges.weight is not None for edges in collected.splits.values())
-    return GraphSchema(entity_types(counts, config), relations, 1, weighted)
+    return GraphSchema(entity_types(counts, config), relations_of(collected, config), 1, weighted)
+
+
+def _uses(collected: Collected, config: Config, name: str) -> npt.NDArray[np.int64]:
+    """Return how often each entity of a type stands in an edge."""
+    size = len(collected.entities.positions())
+    uses = np.zeros(size, np.int64)
+    for edges in collected.splits.values():
+        for codes, selected in sides_of(edges, relations_of(collected, config), name):
+            uses += np.bincount(codes[selected], minlength=size)
+    return uses[uses > 0]

@@ -91,8 +91,11 @@ class Pace(NamedTuple):
 class Preset:
     """What was chosen."""
 
+    given: Mapping[str, Any] = field(default_factory=dict)
+    """Keys that the user gave, by their paths."""
+
     ruled_out: frozenset[str] = frozenset()
-    """Keys that it leaves alone."""
+    """Keys that it leaves alone, since they do not go with those."""
 
     settings: dict[str, Any] = field(default_factory=dict)
     """Sections of a config; whatever the user gives counts instead."""
@@ -111,7 +114,8 @@ class Preset:
                 continue
             section, _, key = path.partition(".")
             self.settings.setdefault(section, {})[key] = value
-            keys.append(f"{path} = {_shown(value)}")
+            if path not in self.given:
+                keys.append(f"{path} = {_shown(value)}")
         if keys:
             self.reasons.append(Reason(", ".join(keys), why))
 
@@ -134,7 +138,7 @@ def choose(name: str, shape: Shape = ANY, given: Mapping[str, Any] = NOTHING, *,
     """
     if name not in PRESETS:
         raise ConfigValueError("preset", name, f"should be one of {', '.join(PRESETS)}")
-    preset = Preset(ruled_out(given))
+    preset = Preset(flat(given), ruled_out(given))
     cost = PRESETS[name](preset, shape)
     trials = _trials(preset, shape, flat(given), cost) if here else None
     if trials is not None:
@@ -143,7 +147,7 @@ def choose(name: str, shape: Shape = ANY, given: Mapping[str, Any] = NOTHING, *,
     return replace(preset, trials=trials)
 
 
-def types_for(name: str | None, given: Mapping[str, Any]) -> Preset:
+def types_for(name: str | None, given: Mapping[str, Any], *, told: bool = False) -> Preset:
     """Return the types that a preset takes heads and tails for, where they are told apart by nothing else.
 
     Parameters
@@ -152,18 +156,25 @@ def types_for(name: str | None, given: Mapping[str, Any]) -> Preset:
         The preset, if any.
     given
         Sections of a config; where they declare types or relations, there is nothing to choose.
+    told
+        Whether the source itself names relations, or has no direction: then there is no more than a reason.
 
     >>> types_for("recommender", {}).settings["relations"]
     [{'name': 'edge', 'head': 'user', 'tail': 'item'}]
     """
     preset = Preset()
-    if name == RECOMMENDER and not {"entities", "relations"} & set(given):
-        preset.settings.update(
-            entities={"user": {}, "item": {}},
-            relations=[{"name": UNTYPED_RELATION, "head": "user", "tail": "item"}],
-        )
-        why = "heads take tails, another type even where ids look alike; declare [[relations]] to say else"
-        preset.reasons.append(Reason("entities.user, entities.item", why))
+    if name != RECOMMENDER or {"entities", "relations"} & set(given):
+        return preset
+    if told:
+        why = "the source names relations, or no direction; if it is ratings that it names, give --columns"
+        preset.reasons.append(Reason("users and items are one type", why))
+        return preset
+    preset.settings.update(
+        entities={"user": {}, "item": {}},
+        relations=[{"name": UNTYPED_RELATION, "head": "user", "tail": "item"}],
+    )
+    why = "heads take tails, another type even where ids look alike; declare [[relations]] to say else"
+    preset.reasons.append(Reason("entities.user, entities.item", why))
     return preset
 
 
@@ -190,7 +201,7 @@ def _knowledge_graph(preset: Preset, shape: Shape) -> float:
         model={"dimension": 200, "operator": "complex_diagonal", "comparator": "dot", "reciprocal": True},
     )
     preset.add(
-        f"{shape.density:.1f} edges an entity: the fewer they are, the easier vectors learn them by heart",
+        f"{shape.density:.1f} edges an entity: the fewer edges, the easier vectors learn them by heart",
         loss={"function": "softmax", "regularizer": "n3", "regularization": _penalty(shape.density)},
     )
     return _foretell(preset, shape, 6.0 * 200, _long_steps(shape))
@@ -212,10 +223,13 @@ def _below(table: tuple[tuple[float, float], ...], density: float, otherwise: fl
 
 def _network(preset: Preset, shape: Shape) -> float:
     nodes = sum(shape.entities.values())
-    if shape.walkable and not shape.valid:
+    asked = preset.given.get("walks.per_node")
+    if shape.walkable and not shape.valid and asked != 0:
         return _walk(preset, shape, nodes)
     why = (
-        "there are valid edges to foretell"
+        "no walks are asked for"
+        if asked == 0
+        else "there are valid edges to foretell"
         if shape.valid
         else "walks of so many nodes would make too many pairs"
         if nodes > WALKABLE
@@ -238,14 +252,15 @@ def _walk(preset: Preset, shape: Shape, nodes: int) -> float:
     )
     share = max(shape.thinned, 0.1)
     kept = max(nodes * PAIRS * share, 1.0)
-    per_node = max(1, min(round(WALKS / share), int(WALKED / kept)))
+    affordable = max(1, min(round(WALKS / share), int(WALKED / kept)))
+    per_node: int = preset.given.get("walks.per_node", affordable)
     preset.add(
         f"{nodes:,} nodes are few enough for walks, which tell more of roles than edges do",
         walks={"per_node": per_node, "length": 40, "window": 10},
     )
     preset.add(
-        f"else most pairs would be of the few nodes of most edges, and vectors tell little of the others; "
-        f"about {shape.thinned:.0%} are left",
+        "else most pairs would be of the few nodes of most edges, and vectors tell little of the others"
+        + (f"; about {shape.thinned:.0%} are left" if shape.thinned < 1 else ""),
         walks={"thinning": THINNING},
     )
     preset.add(
@@ -264,7 +279,7 @@ def _walk(preset: Preset, shape: Shape, nodes: int) -> float:
 
 def _recommender(preset: Preset, shape: Shape) -> float:
     preset.add(
-        "what goes with what is a matter of tastes, but of many",
+        "what goes with what is a matter of many tastes",
         model={"dimension": 128, "operator": "none", "comparator": "dot", "init_scale": 0.1},
     )
     side = "tail" if shape.bipartite else "both"
@@ -295,7 +310,10 @@ def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> floa
     """
     candidates = _candidates(preset, shape, int(BUDGET / max(1.0, ENOUGH * products * shape.edges)))
     batch = max(50, min(500, shape.edges // 100))
-    preset.add("many edges share their candidates, but an epoch has steps", training={"batch_size": batch})
+    preset.add(
+        "many edges share candidates, yet an epoch has many steps",
+        training={"batch_size": batch},
+    )
     cost = products * shape.edges * candidates
     _epochs(preset, cost, pace.most)
     preset.add(
@@ -308,14 +326,15 @@ def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> floa
 
 def _candidates(preset: Preset, shape: Shape, affordable: int) -> int:
     """Choose all entities where that is affordable, else many shared ones; return how many there are."""
-    if shape.most <= min(ALL_ENTITIES, max(1000, 2 * affordable)):
+    few = shape.most <= min(ALL_ENTITIES, max(1000, 2 * affordable))
+    if few and "negatives.all" not in preset.ruled_out:
         preset.add(f"{shape.most:,} entities: all of them can be compared", negatives={"all": True})
         return shape.most
-    uniform = max(1000, affordable // 100 * 100)
+    uniform: int = preset.given.get("negatives.uniform", max(1000, affordable // 100 * 100))
     if shape.most <= UNIFORM_ALONE:
         preset.add(
-            f"{shape.most:,} entities are too many to compare with all; each has the same chance and stands "
-            "for many, while candidates from other edges would make those seem unlikely that stand in many",
+            f"not all of {shape.most:,} entities: those drawn have the same chance and stand for the others, "
+            "while candidates from other edges would make those seem unlikely that stand in many",
             negatives={"uniform": uniform, "in_batch": False, "stand_for_all": True},
         )
         return uniform
@@ -331,7 +350,7 @@ def _epochs(preset: Preset, cost: float, most: int, fewest: int = 3) -> None:
     """Choose as many epochs of so many multiplications as the budget allows."""
     epochs = max(fewest, min(most, int(BUDGET / max(1.0, cost))))
     preset.add(
-        f"{cost:.1e} multiplications each; {BUDGET:.0e} are twenty minutes of two cores, and {most} enough",
+        f"{cost:.1e} multiplications each; {BUDGET:.0e} are twenty minutes of two cores; {most} are enough",
         training={"epochs": epochs},
     )
 
