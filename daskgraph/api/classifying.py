@@ -16,7 +16,7 @@ def classify_model(
     model: Model, source: Any, entity_type: str | None, fractions: Sequence[float], **options: Any
 ) -> Classification:
     """Classify the nodes of a model; see `daskgraph.classify`."""
-    # A wrong type is told before files are read: threads that parse them may outlive the error.
+    # A wrong type is told before a file is read for nothing.
     kind = model.entity_type(entity_type)
     pairs = read_features(_listed(source))
     row_of = _rows(model, kind, pairs)
