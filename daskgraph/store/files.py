@@ -103,8 +103,8 @@ def sync_all(paths: Iterable[Path]) -> None:
 
 
 def write_group(folder: Path, attributes: Mapping[str, Any]) -> None:
-    """Make `folder` a Zarr group with these attributes, durably."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Make `folder` a Zarr group with these attributes, durably; what it lies in exists."""
+    folder.mkdir(exist_ok=True)
     path = folder / METADATA
     with path.open("w", encoding="utf-8") as file:
         json.dump({"zarr_format": 3, "node_type": "group", "attributes": attributes}, file, indent=1)

@@ -17,10 +17,11 @@ from daskgraph.errors import (
     GraphNotFoundError,
     NotAStoreError,
     OtherGraphError,
+    StaleLeaseError,
 )
 from daskgraph.graph import GraphSchema
 from daskgraph.store import staging as stage
-from daskgraph.store.files import disk_bytes, read_group, remove_tree, whole, write_group, writing
+from daskgraph.store.files import disk_bytes, read_group, whole, write_group, writing
 from daskgraph.store.format import MODEL, header, read_header
 from daskgraph.store.graph_store import GraphStore
 from daskgraph.store.lock import Lock
@@ -280,7 +281,7 @@ class ModelStore:
 
     def remove_staging(self, lease: str) -> None:
         """Remove what a lease has staged, so that whoever wrote it can write no more."""
-        remove_tree(self.path / "staging" / lease)
+        stage.remove(self.path, lease)
 
     def commit(
         self, staging: Staging, progress: Mapping[str, Any], entries: Sequence[Mapping[str, Any]] = ()
@@ -291,12 +292,19 @@ class ModelStore:
         ------
         StoreLockedError
             This process held the lock and has lost it to another.
+        StaleLeaseError
+            The lease was taken back.
         """
-        if self._lock is not None and self._lock.held:
-            self._lock.check()
+        self._check_lock()
         history = [*self.history, *map(dict, entries)]
-        staging.seal({"progress": dict(progress), "history": history})
-        stage.apply(self.path, staging.folder)
+        try:
+            staging.seal({"progress": dict(progress), "history": history})
+            with staging.unless_taken_back():
+                stage.apply(self.path, staging.folder)
+        except StaleLeaseError:
+            # Whoever took it back says more than that it was.
+            self._check_lock()
+            raise
 
     def is_kept_as(self, name: str) -> bool:
         """Tell whether the snapshot of that name is the model as of its last commit."""
@@ -337,6 +345,10 @@ class ModelStore:
             adopt(snapshot.path, self.path, staging.folder)
         staging.seal(record)
         stage.apply(self.path, staging.folder)
+
+    def _check_lock(self) -> None:
+        if self._lock is not None and self._lock.held:
+            self._lock.check()
 
     def _record(self) -> dict[str, Any]:
         try:

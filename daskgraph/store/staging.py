@@ -1,11 +1,13 @@
 """Changed rows on their way into a model: whole chunks, written aside, then moved into place.
 
-    staging/<lease>/embeddings/…/c.7.0      1. written by whoever trains, fsynced at the end
-    staging/<lease>/progress                2. the progress record; from now on the commit counts
-    embeddings/…/c.7.0                      3. chunks moved into place, one by one
-    progress                                4. the record replaced, as the last step
+    staging/<lease>.<token>/embeddings/…/c.7.0      1. written by whoever trains, fsynced at the end
+    staging/<lease>.<token>/progress                2. the progress record; from now on the commit counts
+    embeddings/…/c.7.0                              3. chunks moved into place, one by one
+    progress                                        4. the record replaced, as the last step
 
 Who dies before 2 has changed nothing. Who dies after it has its moves finished by the next `sweep`.
+Nobody else ever makes a folder of that name, and nothing here makes it again: whoever was frozen while
+another took over finds it gone at whatever step it wakes, and can move nothing into the model.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +27,6 @@ import numpy.typing as npt
 from daskgraph.errors import StaleLeaseError
 from daskgraph.store.files import (
     METADATA,
-    read_group,
     remove_tree,
     replace_group,
     sync,
@@ -64,16 +66,16 @@ class Staging:
             )
         self.lease = lease
         self.root = root
-        self.folder = root / "staging" / lease
+        self.token = token or uuid.uuid4().hex
+        self.folder = root / "staging" / f"{lease}.{self.token}"
         self._arrays: dict[str, StoredArray] = {}
         self._unsynced: set[Path] = set()
-        self.token = token or uuid.uuid4().hex
         if token is not None:
             self._check()
             return
         with writing(self.folder):
-            remove_tree(self.folder)
-            write_group(self.folder, {"token": self.token})
+            remove(root, lease)
+            write_group(self.folder, {})
 
     def write_rows(
         self,
@@ -143,14 +145,14 @@ class Staging:
         """
         self._check()
         unsynced, self._unsynced = self._unsynced, set()
-        with writing(self.folder):
+        with self.unless_taken_back(), writing(self.folder):
             sync_all(sorted(unsynced))
             sync_all(sorted({path.parent for path in unsynced}))
 
     def seal(self, record: Mapping[str, Any]) -> None:
         """Make all that was written a commit, by the progress record that goes with it."""
         self.sync()
-        with writing(self.folder):
+        with self.unless_taken_back(), writing(self.folder):
             # Chunks are on the disk already; here the folders' lists of them follow.
             sync_all(Path(folder) for folder, _, _ in os.walk(self.folder))
             aside = self.folder / f"{RECORD}-aside"
@@ -158,14 +160,19 @@ class Staging:
             aside.rename(self.folder / RECORD)
             sync(self.folder)
 
-    def _write(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
-        self._check()
+    @contextmanager
+    def unless_taken_back(self) -> Iterator[None]:
+        """Raise StaleLeaseError where a file is missing because the lease was taken back."""
         try:
-            self._write_chunks(name, start, values)
+            yield
         except FileNotFoundError:
-            # Perhaps it was taken back since then.
             self._check()
             raise
+
+    def _write(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
+        self._check()
+        with self.unless_taken_back():
+            self._write_chunks(name, start, values)
 
     def _write_chunks(self, name: str, start: int, values: npt.NDArray[np.float32]) -> None:
         array = self._array(name)
@@ -188,12 +195,7 @@ class Staging:
         return self._arrays[name]
 
     def _check(self) -> None:
-        # Whoever was frozen while the lease passed to another finds its folder swept, or made anew.
-        try:
-            token = read_group(self.folder).get("token")
-        except FileNotFoundError:
-            token = None
-        if token != self.token:
+        if not (self.folder / METADATA).exists():
             raise StaleLeaseError(str(self.root), self.lease)
 
     def _twin(self, name: str) -> StoredArray:
@@ -220,6 +222,12 @@ def apply(root: Path, lease: Path) -> None:
         os.replace(record, root / RECORD / METADATA)
         sync(root / RECORD)
         remove_tree(lease)
+
+
+def remove(root: Path, lease: str) -> None:
+    """Remove what a lease has staged, whoever staged it."""
+    for folder in (root / "staging").glob(f"{lease}.{'[0-9a-f]' * 32}"):
+        remove_tree(folder)
 
 
 def sweep(root: Path) -> None:

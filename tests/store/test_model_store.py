@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import pickle
 import shutil
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from daskgraph.errors import (
     StaleLeaseError,
 )
 from daskgraph.store import GraphStore, ModelStore, Staging, open_store
+from daskgraph.store import staging as stage
 from daskgraph.store.zarr_arrays import StoredArray, chunk_rows
 
 
@@ -168,6 +171,39 @@ def test_staging__taken_back_in_the_middle_of_a_write(
     monkeypatch.setattr(StoredArray, "write", late)
     with pytest.raises(StaleLeaseError, match="lease frozen was taken back"):
         frozen.write_rows("user", 0, *rows_of(2))
+
+
+AWAKE = {
+    "bringing chunks to the disk": "sync_all",
+    "writing the record": "write_group",
+    "sealing it": "sync",
+    "moving a chunk": "os.replace",
+    "removing what is moved": "remove_tree",
+}
+
+
+@pytest.mark.parametrize("step", AWAKE)
+def test_commit__frozen_while_a_successor_moves_on(
+    model: ModelStore, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whatever step of a commit a process wakes: the model stays as its successor has made it."""
+    frozen = stage_all(model, 1)
+    original = operator.attrgetter(AWAKE[step])(stage)
+
+    def late(*arguments: object) -> object:
+        monkeypatch.undo()
+        successor = ModelStore.open(model.path)
+        successor.sweep()
+        successor.commit(stage_all(successor, 2), {"epoch": 2})
+        return original(*arguments)
+
+    monkeypatch.setattr(f"daskgraph.store.staging.{AWAKE[step]}", late)
+    with suppress(StaleLeaseError) if step == "removing what is moved" else pytest.raises(StaleLeaseError):
+        model.commit(frozen, {"epoch": 1}, [{"loss": 3.0}])
+    model = ModelStore.open(model.path)
+    assert model.progress == {"epoch": 2}
+    np.testing.assert_array_equal(model.read_rows("user", 0, 10)[1], np.full(10, 2))
+    assert [path.name for path in (model.path / "staging").iterdir()] == ["zarr.json"]
 
 
 def test_staging__whole_chunks_only(model: ModelStore) -> None:
