@@ -12,10 +12,13 @@ from typing import Any
 from daskgraph.config import EvaluationConfig
 
 History = Sequence[Mapping[str, Any]]
-"""For every epoch its number, and its `evaluation` where one ran."""
+"""For every epoch its number, its `evaluation` where one ran, and the side it is `judged` by, if not both."""
 
 _BETTER = 1e-4
 """Share by which a figure must be better to count as that."""
+
+JUDGED = "judged"
+"""Entry of an evaluated epoch of which one side alone is trained: "head" or "tail"."""
 
 RESTORED = "restored"
 """Entry of an epoch after which the vectors became those of the best one: `epoch`, and the `epochs` and
@@ -36,13 +39,35 @@ def evaluation_due(epoch: int, epochs: int, evaluation: EvaluationConfig) -> boo
 def best_epoch(history: History) -> int | None:
     """Return the epoch with the best filtered MRR, the first of equals; None if none was evaluated.
 
-    Only figures of the last protocol count: others say different things.
+    Only figures of the last protocol, and of the side that is trained, count: others say different things.
 
     >>> best_epoch([{"epoch": 1, "evaluation": {"mrr": 0.2}}, {"epoch": 2}])
     1
     """
-    figures = {int(entry["epoch"]): _mrr(entry) for entry in _comparable(history)}
+    figures = {int(entry["epoch"]): judged_mrr(entry) for entry in _comparable(history)}
     return max(figures, key=figures.__getitem__, default=None)
+
+
+def judged_by(corrupt: str) -> dict[str, str]:
+    """Return what an entry says of the side it is judged by; nothing where both sides are trained.
+
+    Parameters
+    ----------
+    corrupt
+        `negatives.corrupt`.
+    """
+    return {} if corrupt == "both" else {JUDGED: corrupt}
+
+
+def judged_mrr(entry: Mapping[str, Any]) -> float:
+    """Return the filtered MRR of an entry's evaluation, of the side it is judged by; the worst if none is.
+
+    >>> judged_mrr({"evaluation": {"mrr": 0.3, "sides": {"tail": {"mrr": 0.4}}}, "judged": "tail"})
+    0.4
+    """
+    evaluation = entry["evaluation"]
+    found = evaluation["sides"][entry[JUDGED]]["mrr"] if JUDGED in entry else evaluation.get("mrr")
+    return -math.inf if found is None or math.isnan(found) else float(found)
 
 
 def evaluations_waited(history: History) -> int:
@@ -89,7 +114,7 @@ def rate_factor(history: History, decay: float, plateau: int) -> float:
         `training.decay` and `training.plateau`.
     """
     judged = _comparable(history)
-    figures = [_mrr(entry) for entry in judged] or [-float(entry["loss"]) for entry in history]
+    figures = [judged_mrr(entry) for entry in judged] or [-float(entry["loss"]) for entry in history]
     factor, best, waited = 1.0, -math.inf, 0
     for figure in figures if decay < 1 else ():
         if figure > best + _BETTER * abs(best) or math.isinf(best):
@@ -126,9 +151,4 @@ def _comparable(history: History) -> list[Mapping[str, Any]]:
 
 
 def _protocol(entry: Mapping[str, Any]) -> Any:
-    return entry["evaluation"].get("comparable")
-
-
-def _mrr(entry: Mapping[str, Any]) -> float:
-    found = entry["evaluation"].get("mrr")
-    return -math.inf if found is None or math.isnan(found) else float(found)
+    return entry["evaluation"].get("comparable"), entry.get(JUDGED)

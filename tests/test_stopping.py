@@ -17,6 +17,7 @@ from daskgraph.stopping import (
     evaluation_due,
     evaluations_waited,
     is_over,
+    judged_by,
     rate_factor,
 )
 
@@ -68,6 +69,19 @@ def test_best_and_waited__figures_of_another_protocol_do_not_count() -> None:
     assert best_epoch(entries) == 4
     assert evaluations_waited(entries) == 1
     assert not is_over(entries, 10, 2)
+
+
+def test_best__of_the_side_that_is_trained() -> None:
+    assert judged_by("both") == {}
+    figures = [(0.3, 0.4), (0.35, 0.2), (0.2, 0.38)]
+    entries = [
+        {"epoch": epoch, "evaluation": {"mrr": mrr, "sides": {"tail": {"mrr": tail}}}, **judged_by("tail")}
+        for epoch, (mrr, tail) in enumerate(figures, 1)
+    ]
+    assert best_epoch(entries) == 1
+    assert evaluations_waited(entries) == 2
+    # Who changes what is trained begins anew: the mean of both sides says something else.
+    assert best_epoch([*entries, {"epoch": 4, "evaluation": {"mrr": 0.1}}]) == 4
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from daskgraph.config import Config, merge
 from daskgraph.errors import NotAStoreError
 from daskgraph.events import Callback, Event, Notice, TrainingFinished
 from daskgraph.presets import Trials
+from daskgraph.stopping import judged_by, judged_mrr
 from daskgraph.store import ModelStore
 
 
@@ -55,7 +56,7 @@ def tried(
             summary = train(merge(config.explicit(), trials.settings(factor)), path, partly)
         finally:
             shutil.rmtree(path, ignore_errors=True)
-        found[factor] = summary["evaluation"]["mrr"]
+        found[factor] = judged_mrr({**summary, **judged_by(config.negatives.corrupt)})
         callback(Notice(f"trial: loss.regularization = {factor:g}: valid MRR {found[factor]:.4f}"))
     best = trials.best(found)
     callback(Notice(f"loss.regularization = {best:g}: the best of {len(found)} trials"))

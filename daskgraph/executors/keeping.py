@@ -9,7 +9,7 @@ from typing import Any
 from daskgraph.config import Config
 from daskgraph.errors import DamagedStoreError
 from daskgraph.events import Callback, Notice
-from daskgraph.stopping import RESTORED, History, best_epoch, is_over
+from daskgraph.stopping import JUDGED, RESTORED, History, best_epoch, is_over, judged_mrr
 from daskgraph.store import ModelStore
 from daskgraph.store.snapshots import BEST
 
@@ -91,8 +91,9 @@ class Keeper:
         except DamagedStoreError as error:
             self._tell(f"{stopped}epoch {best} was the best, but the model holds the last: {error}")
             return False
-        figure = next(entry["evaluation"]["mrr"] for entry in history if entry["epoch"] == best)
-        self._tell(f"{stopped}the model holds epoch {best}, the best on the valid split (MRR {figure:.4f})")
+        entry = next(entry for entry in history if entry["epoch"] == best)
+        figure = f"MRR {judged_mrr(entry):.4f}" + (f" of {entry[JUDGED]}s" if JUDGED in entry else "")
+        self._tell(f"{stopped}the model holds epoch {best}, the best on the valid split ({figure})")
         return True
 
     def _tell(self, text: str) -> None:

@@ -13,7 +13,7 @@ from daskgraph.model import Model
 from daskgraph.schedule import EpochEnded, Progress
 from daskgraph.sizes import block_edges
 from daskgraph.spreading import Spread
-from daskgraph.stopping import cooldown_factor, evaluation_due, rate_factor
+from daskgraph.stopping import cooldown_factor, evaluation_due, judged_by, rate_factor
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
 from daskgraph.vectors import Vectors
@@ -144,6 +144,7 @@ class Recorder:
         due = evaluation_due(epoch, config.training.epochs, config.evaluation)
         if self.evaluate is not None and due:
             entry["evaluation"] = self.evaluate(source(), spread)
+            entry |= judged_by(config.negatives.corrupt)
         if config.training.decay < 1 or config.training.cooldown:
             entry["learning_rate"] = config.training.learning_rate * self.rate
         self._entries.append(entry)

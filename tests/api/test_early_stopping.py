@@ -88,6 +88,16 @@ def test_stops_and_holds_the_best(source: Path, judged: Any, partitions: int) ->
     assert {name: outline["epoch"] for name, outline in model.info()["snapshots"].items()} == {"best": 2}
 
 
+def test_one_side_is_trained__its_figures_decide(source: Path) -> None:
+    model, told = train(source, negatives={"uniform": 5, "corrupt": "tail"})
+    entries = [entry for entry in model.history if "evaluation" in entry]
+    assert {entry["judged"] for entry in entries} == {"tail"}
+    figures = {entry["epoch"]: entry["evaluation"]["sides"]["tail"]["mrr"] for entry in entries}
+    best = model.summary["best_epoch"]
+    assert figures[best] == max(figures.values())
+    assert f"(MRR {figures[best]:.4f} of tails)" in told[-1] or best == model.epochs
+
+
 def test_finished__says_so_and_goes_on_when_asked(source: Path, judged: Any) -> None:
     judge = judged(0.3, 0.2, 0.1)
     first, _ = train(source)
