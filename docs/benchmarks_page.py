@@ -58,6 +58,9 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
 
 b and b-rounded are of three pairs. On an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six
 pairs), and evaluation 2.7 × (2.6 to 4.4); a, c, d1 and d2 on an earlier Intel Xeon 7.4, 4.3, 3.7 and 9.0 ×.
+On an AMD EPYC with AVX-512 a, c and d1 were 8.4 × (7.4 to 8.6), 6.1 × (5.8 to 6.7) and 4.3 × (4.2 to 4.4) in
+three pairs each, 0.78, 0.73 and 0.66 of that machine: there other guests of it make the same training a third
+slower from one minute to the next.
 """
 
 EVALUATION = """### Evaluation
