@@ -87,6 +87,9 @@ def evaluate(
         `candidates` or `sampling` is none of these.
     """
     started = time.perf_counter()
+    if isinstance(candidates, int) and sampling == "uniform" and candidates >= _most(graph):
+        # All are taken, and figures are to say so.
+        candidates = "all"
     protocol = Protocol(graph.fingerprint, split, candidates, sampling, filtered, constrained, seed)
     if split not in graph.splits:
         raise UnknownSplitError(split, tuple(graph.splits))
@@ -113,6 +116,11 @@ def evaluate(
     hits10, seconds = evaluation.hits["10"], evaluation.seconds
     callback(EvaluationFinished(split, evaluation.mrr, hits10, seconds, protocol.name))
     return evaluation
+
+
+def _most(graph: GraphStore) -> int:
+    """Entities of the largest type."""
+    return max(kind.count for kind in graph.schema.entity_types)
 
 
 class _Ranked:

@@ -297,6 +297,17 @@ def test_gain_over__refuses_another_protocol(wide: GraphStore, change: dict[str,
         one.gain_over(other)
 
 
+def test_evaluate__as_many_candidates_as_there_are_are_all(wide: GraphStore) -> None:
+    naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
+    model = in_memory(naive)
+    most = max(kind.count for kind in wide.schema.entity_types)
+    one, other = evaluate(model, wide), evaluate(model, wide, candidates=most)
+    assert other.protocol.name == "filtered, against all entities"
+    assert one.gain_over(other) == 0
+    fewer = evaluate(model, wide, candidates=most - 1)
+    assert fewer.protocol.name == f"filtered, against {most - 1} sampled entities"
+
+
 def test_gain_over__refuses_another_graph(wide: GraphStore, tmp_path: Path) -> None:
     naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
     other = evaluate(in_memory(naive), wide_graph(tmp_path / "g.zarr", edges=90))
