@@ -24,6 +24,7 @@ from daskgraph.errors.judging import (
     MissingPackageError,
     NothingLabelledError,
     OtherProtocolError,
+    TooFewLabelledError,
 )
 from daskgraph.errors.plans import (
     BufferTooBigError,
@@ -143,6 +144,7 @@ __all__ = [
     "StoreVersionError",
     "SubmissionRefusedError",
     "TerminatedError",
+    "TooFewLabelledError",
     "TooFewPartitionsError",
     "TooManyWorkersError",
     "UnknownEntityError",

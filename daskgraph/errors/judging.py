@@ -36,6 +36,22 @@ class MissingPackageError(DaskgraphError):
 
 
 @dataclass(eq=False)
+class TooFewLabelledError(UsageError, ValueError):
+    """A share of the labelled nodes that is none of them, or all."""
+
+    fraction: float
+    """The share."""
+    nodes: int
+    """How many nodes are labelled."""
+
+    def __str__(self) -> str:
+        return (
+            f"a fraction of {self.fraction:g} leaves none of {self.nodes} labelled nodes to train on, or none"
+            " to try; give other --fractions, or more labels"
+        )
+
+
+@dataclass(eq=False)
 class NothingLabelledError(DaskgraphError):
     """Labels of nodes of which the graph has none."""
 

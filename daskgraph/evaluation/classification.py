@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from daskgraph.errors import MissingPackageError
+from daskgraph.errors import MissingPackageError, TooFewLabelledError
 from daskgraph.vectors import Floats
 from daskgraph_kernels.rng import derive_key
 
@@ -132,7 +132,7 @@ def classify(
     ------
     MissingPackageError
         scikit-learn is not installed.
-    ValueError
+    TooFewLabelledError
         A fraction leaves nothing to train on or to try.
     """
     try:
@@ -163,9 +163,7 @@ def _scores(rows: npt.NDArray[np.float64], truth: Flags, fraction: float, splits
 
     trained = round(fraction * len(rows))
     if not 0 < trained < len(rows):
-        raise ValueError(
-            f"a fraction of {fraction:g} leaves none of {len(rows)} nodes to train on, or to try"
-        )
+        raise TooFewLabelledError(fraction, len(rows))
     found = np.empty((splits, 2))
     for split in range(splits):
         # The same order for all fractions: a larger one adds nodes to a smaller.

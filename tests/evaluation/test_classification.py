@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 from known_graphs import communities
 
 import daskgraph
-from daskgraph.errors import EdgeFileError, MissingPackageError, NothingLabelledError
+from daskgraph.errors import (
+    EdgeFileError,
+    MissingPackageError,
+    NothingLabelledError,
+    TooFewLabelledError,
+)
 from daskgraph.evaluation.classification import Labels, classify, decisions, surest
 
 SHARED = Path("/work/shared/data/BlogCatalog")
@@ -71,7 +76,7 @@ def test_classify__the_seed_decides_the_splits() -> None:
 
 def test_classify__refusals(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = Labels(np.arange(3), np.arange(3))
-    with pytest.raises(ValueError, match="leaves none of 3 nodes"):
+    with pytest.raises(TooFewLabelledError, match=r"leaves none of 3 labelled nodes.*--fractions"):
         classify(np.zeros((3, 2), np.float32), labels, fractions=[0.1])
     monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
     with pytest.raises(MissingPackageError, match=r"pip install 'daskgraph\[classification\]'"):
