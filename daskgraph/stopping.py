@@ -70,6 +70,15 @@ def judged_mrr(entry: Mapping[str, Any]) -> float:
     return -math.inf if found is None or math.isnan(found) else float(found)
 
 
+def shown_mrr(entry: Mapping[str, Any]) -> str:
+    """Return what `judged_mrr` is, for people.
+
+    >>> shown_mrr({"evaluation": {"mrr": 0.3, "sides": {"tail": {"mrr": 0.4}}}, "judged": "tail"})
+    'MRR 0.4000 of tails'
+    """
+    return f"MRR {judged_mrr(entry):.4f}" + (f" of {entry[JUDGED]}s" if JUDGED in entry else "")
+
+
 def evaluations_waited(history: History) -> int:
     """Return how many evaluations brought nothing better since the best, or since one was last restored."""
     best = best_epoch(history)

@@ -11,7 +11,7 @@ from daskgraph.config import Config, merge
 from daskgraph.errors import NotAStoreError
 from daskgraph.events import Callback, Event, Notice, TrainingFinished
 from daskgraph.presets import Trials
-from daskgraph.stopping import judged_by, judged_mrr
+from daskgraph.stopping import judged_by, judged_mrr, shown_mrr
 from daskgraph.store import ModelStore
 
 
@@ -56,8 +56,9 @@ def tried(
             summary = train(merge(config.explicit(), trials.settings(factor)), path, partly)
         finally:
             shutil.rmtree(path, ignore_errors=True)
-        found[factor] = judged_mrr({**summary, **judged_by(config.negatives.corrupt)})
-        callback(Notice(f"trial: loss.regularization = {factor:g}: valid MRR {found[factor]:.4f}"))
+        entry = {**summary, **judged_by(config.negatives.corrupt)}
+        found[factor] = judged_mrr(entry)
+        callback(Notice(f"trial: loss.regularization = {factor:g}: valid {shown_mrr(entry)}"))
     best = trials.best(found)
     callback(Notice(f"loss.regularization = {best:g}: the best of {len(found)} trials"))
     return merge(config.explicit(), {"loss": {"regularization": best}})

@@ -9,7 +9,7 @@ from typing import Any
 from daskgraph.config import Config
 from daskgraph.errors import DamagedStoreError
 from daskgraph.events import Callback, Notice
-from daskgraph.stopping import JUDGED, RESTORED, History, best_epoch, is_over, judged_mrr
+from daskgraph.stopping import RESTORED, History, best_epoch, is_over, shown_mrr
 from daskgraph.store import ModelStore
 from daskgraph.store.snapshots import BEST
 
@@ -92,7 +92,7 @@ class Keeper:
             self._tell(f"{stopped}epoch {best} was the best, but the model holds the last: {error}")
             return False
         entry = next(entry for entry in history if entry["epoch"] == best)
-        figure = f"MRR {judged_mrr(entry):.4f}" + (f" of {entry[JUDGED]}s" if JUDGED in entry else "")
+        figure = shown_mrr(entry)
         self._tell(f"{stopped}the model holds epoch {best}, the best on the valid split ({figure})")
         return True
 
