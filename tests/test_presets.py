@@ -23,6 +23,7 @@ from daskgraph.events import Event, Notice, TrainingFinished
 from daskgraph.planning import expected_pairs
 from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, Trials, choose
 from daskgraph.presets.shapes import ANY
+from daskgraph.stopping import cooldown_factor
 from daskgraph.walks import kept_pairs
 
 FB15K_237 = Shape({"entity": 14_541}, 237, 272_115, 17_535, False)
@@ -42,6 +43,8 @@ SHAPES = st.builds(
     st.booleans(),
     st.floats(0.001, 1.0),
     st.booleans(),
+    st.integers(0, 10**8),
+    st.sets(st.sampled_from(["entity", "user", "item"])).map(frozenset),
 )
 
 
@@ -67,12 +70,13 @@ def test_choose__is_a_good_config_of_any_shape(name: str, shape: Shape) -> None:
     for section, keys in preset.settings.items():
         assert all(f"{section}.{key} = " in told for key in keys)
     negatives = config.negatives
-    assert not (negatives.all and shape.most > ALL_ENTITIES)
+    compared = shape.of_tails if negatives.corrupt == "tail" else shape
+    assert not (negatives.all and compared.most > ALL_ENTITIES)
     if not (negatives.all or config.walks.per_node):
         # Scores then rank by how probable an answer is, not by how surprising.
         assert negatives.uniform >= 1000
         assert negatives.frequency == 0
-        assert negatives.in_batch == (shape.most > UNIFORM_ALONE)
+        assert negatives.in_batch == (compared.most > UNIFORM_ALONE)
     assert bool(config.evaluation.patience) == bool(shape.valid)
     assert config.training.epochs >= (2 if config.walks.per_node else 3)
     # What an import depends on is the same for all.
@@ -94,6 +98,27 @@ def test_choose__keeps_to_its_budget(name: str, shape: Shape) -> None:
     assert 3 * sides * pairs * candidates * config.model.dimension * config.training.epochs < 1.5 * BUDGET
 
 
+def test_choose__candidates_are_of_the_types_that_are_asked_for() -> None:
+    few = Shape({"user": 55_213, "item": 1_500}, 1, 135_000, 7_500, True, tails=frozenset({"item"}))
+    preset = choose("recommender", few)
+    assert preset.settings["negatives"] == {"corrupt": "tail", "all": True}
+    assert "1,500 entities: all of them" in " ".join(reason.why for reason in preset.reasons)
+    both = choose("recommender", few, {"negatives": {"corrupt": "both"}}).settings["negatives"]
+    assert both["uniform"] > 1_500
+    crowd = few._replace(entities={"user": 1_500_000, "item": 2_000}, edges=20_000_000)
+    assert not choose("recommender", crowd).settings["negatives"].get("in_batch", False)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_choose__does_not_stop_before_rates_have_fallen(name: str) -> None:
+    shape = CODEX_S._replace(bipartite=name == "recommender", relations=1)
+    config = Config.from_dict(choose(name, shape).settings)
+    soonest = config.evaluation.every * (1 + config.evaluation.patience)
+    last = config.training.epochs
+    assert cooldown_factor(soonest, last, config.training.cooldown) < 0.4
+    assert soonest <= last
+
+
 def test_choose__by_shape() -> None:
     def chosen(name: str, shape: Shape) -> Config:
         return Config.from_dict(choose(name, shape).settings)
@@ -107,6 +132,7 @@ def test_choose__by_shape() -> None:
     assert chosen("network", BLOGCATALOG).walks.per_node > 0
     foretold = chosen("network", BLOGCATALOG._replace(valid=10))
     assert foretold.walks.per_node == 0
+    assert chosen("network", BLOGCATALOG._replace(tested=10)).walks.per_node == 0
     assert foretold.model.reciprocal  # else it could not tell the directions of an edge apart
     assert chosen("network", BLOGCATALOG._replace(featurized=True)).walks.per_node == 0
     even = BLOGCATALOG._replace(thinned=1.0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from math import ceil
 from typing import Any, NamedTuple
 
 from daskgraph.errors import ConfigValueError
@@ -43,7 +44,7 @@ WALKS_COOLDOWN = 0.6
 """The same with walks, whose epochs are few."""
 
 PATIENCE = 6
-"""Evaluations without a better one; there are about fifteen, and the best come when rates have fallen."""
+"""Evaluations without a better one, at least."""
 
 RANKED = 3 * 10**8
 """Up to so many pairs of a valid edge and an entity are ranked in an evaluation; beyond, a sample is."""
@@ -142,7 +143,10 @@ def choose(name: str, shape: Shape = ANY, given: Mapping[str, Any] = NOTHING, *,
     cost = PRESETS[name](preset, shape)
     trials = _trials(preset, shape, flat(given), cost) if here else None
     if trials is not None:
-        why = "shapes hardly tell how strong a regularizer should be; with loss.regularization there are none"
+        why = (
+            "shapes hardly tell how strong a regularizer should be; a plan's time is without them, and with "
+            "loss.regularization there are none"
+        )
         preset.reasons.append(Reason(f"up to {MOST_TRIALS} trials of {trials.epochs} epochs first", why))
     return replace(preset, trials=trials)
 
@@ -188,7 +192,7 @@ def _trials(preset: Preset, shape: Shape, given: Mapping[str, Any], cost: float)
     if not isinstance(epochs, int):
         return None
     every = chosen.get("negatives.all", False)
-    candidates = shape.most if every else chosen.get("negatives.uniform", 0)
+    candidates = _compared(preset, shape).most if every else chosen.get("negatives.uniform", 0)
     stand = every or chosen.get("negatives.stand_for_all", False)
     theirs = any(path.startswith("negatives.") for path in given)
     fewer = cost * min(1.0, CANDIDATES / candidates) if stand and not theirs else cost
@@ -224,13 +228,14 @@ def _below(table: tuple[tuple[float, float], ...], density: float, otherwise: fl
 def _network(preset: Preset, shape: Shape) -> float:
     nodes = sum(shape.entities.values())
     asked = preset.given.get("walks.per_node")
-    if shape.walkable and not shape.valid and asked != 0:
+    foretold = "valid" if shape.valid else "test" if shape.tested else None
+    if shape.walkable and not foretold and asked != 0:
         return _walk(preset, shape, nodes)
     why = (
         "no walks are asked for"
         if asked == 0
-        else "there are valid edges to foretell"
-        if shape.valid
+        else f"there are {foretold} edges to foretell"
+        if foretold
         else "walks of so many nodes would make too many pairs"
         if nodes > WALKABLE
         else "walks are for one type without features, and one relation"
@@ -255,7 +260,8 @@ def _walk(preset: Preset, shape: Shape, nodes: int) -> float:
     affordable = max(1, min(round(WALKS / share), int(WALKED / kept)))
     per_node: int = preset.given.get("walks.per_node", affordable)
     preset.add(
-        f"{nodes:,} nodes are few enough for walks, which tell more of roles than edges do",
+        f"{nodes:,} nodes are few enough for walks, which tell more of classes and neighbours than edges do; "
+        "to foretell edges, hold some out as a valid or test split",
         walks={"per_node": per_node, "length": 40, "window": 10},
     )
     preset.add(
@@ -308,7 +314,8 @@ def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> floa
 
     `products` are the multiplications for an edge and a candidate.
     """
-    candidates = _candidates(preset, shape, int(BUDGET / max(1.0, ENOUGH * products * shape.edges)))
+    affordable = int(BUDGET / max(1.0, ENOUGH * products * shape.edges))
+    candidates = _candidates(preset, _compared(preset, shape), affordable)
     batch = max(50, min(500, shape.edges // 100))
     preset.add(
         "many edges share candidates, yet an epoch has many steps",
@@ -320,8 +327,14 @@ def _foretell(preset: Preset, shape: Shape, products: float, pace: Pace) -> floa
         "long steps learn more in few epochs, if the last ones are short",
         training={"learning_rate": pace.rate, "cooldown": pace.cooldown},
     )
-    _evaluation(preset, shape)
+    _evaluation(preset, shape, pace)
     return cost
+
+
+def _compared(preset: Preset, shape: Shape) -> Shape:
+    """Return the shape with the types alone that candidates are of."""
+    chosen = preset.settings.get("negatives", {}).get("corrupt", "both")
+    return shape.of_tails if preset.given.get("negatives.corrupt", chosen) == "tail" else shape
 
 
 def _candidates(preset: Preset, shape: Shape, affordable: int) -> int:
@@ -355,14 +368,17 @@ def _epochs(preset: Preset, cost: float, most: int, fewest: int = 3) -> None:
     )
 
 
-def _evaluation(preset: Preset, shape: Shape) -> None:
+def _evaluation(preset: Preset, shape: Shape, pace: Pace) -> None:
     """Watch the valid edges, if there are any, and stop when they get no better."""
     if not shape.valid:
         return
-    every = max(1, preset.settings["training"]["epochs"] // 15)
+    epochs = preset.settings["training"]["epochs"]
+    every = max(1, epochs // 15)
+    # Vectors are often better early than in the middle, and best when rates have fallen.
+    halfway_down = ceil((1 - pace.cooldown / 2) * epochs / every)
     preset.add(
-        "valid edges say when to stop, but not before rates have fallen",
-        evaluation={"every": every, "patience": PATIENCE},
+        "valid edges say which epoch is the best, and when to stop, but not before rates have fallen",
+        evaluation={"every": every, "patience": max(PATIENCE, halfway_down)},
     )
     if shape.valid * shape.most > RANKED:
         preset.add(

@@ -38,6 +38,12 @@ class Shape(NamedTuple):
     featurized: bool = False
     """Whether entities of some type are made of features."""
 
+    tested: int = 0
+    """Test edges."""
+
+    tails: frozenset[str] = frozenset()
+    """The types that tails are of; none where that is not known."""
+
     @classmethod
     def of(
         cls,
@@ -66,6 +72,8 @@ class Shape(NamedTuple):
             splits.get("valid", 0),
             all(relation.head != relation.tail for relation in schema.relations),
             featurized=any(kind.featurized for kind in schema.entity_types),
+            tested=splits.get("test", 0),
+            tails=frozenset(relation.tail for relation in schema.relations),
         )
         if kept is None or not shape.walkable:
             return shape
@@ -76,6 +84,12 @@ class Shape(NamedTuple):
         """Whether walks may begin at every node: one type, one relation, and not too many nodes."""
         plain = len(self.entities) == 1 and self.relations == 1 and not self.featurized
         return plain and self.most <= WALKABLE
+
+    @property
+    def of_tails(self) -> "Shape":
+        """The same with the types alone that tails are of: of no other are candidates for them."""
+        asked = {name: count for name, count in self.entities.items() if name in self.tails}
+        return self._replace(entities=asked or self.entities)
 
     @property
     def most(self) -> int:
