@@ -49,10 +49,13 @@ def answer_rows(answers: Iterable[tuple[str, str | None, float]]) -> Iterator[Ro
 
 
 def evaluation_rows(evaluation: Mapping[str, Any]) -> Iterator[Row]:
-    """Return the rows of an evaluation: figure, over all edges, over edges whose entities were seen."""
-    seen = evaluation.get("seen") or {}
+    """Return the rows of an evaluation: figure, over all edges, over edges whose entities were seen, and
+    over heads and over tails alone.
+    """
+    sides = evaluation.get("sides") or {}
+    parts = [evaluation.get("seen"), sides.get("head"), sides.get("tail")]
     for name, value in _figures(evaluation).items():
-        yield name, shown(value), shown(_figures(seen).get(name))
+        yield name, shown(value), *(shown(_figures(part or {}).get(name)) for part in parts)
 
 
 def classification_rows(classification: Mapping[str, Any]) -> Iterator[Row]:

@@ -26,6 +26,7 @@ EVALUATION = {
     "hits": {"1": 0.1, "10": 0.5},
     "auc": 0.75,
     "seen": {"edges": 19, "mrr": 0.26, "mean_rank": 4.0, "hits": {"1": 0.1, "10": 0.5}, "auc": 0.75},
+    "sides": {"head": {"edges": 20, "mrr": 0.2}},
 }
 SUMMARY = {"edges": 300, "epochs": 3, "loss": 0.5, "evaluation": EVALUATION | {"split": "valid"}}
 TRAIN_DEFAULTS = {
@@ -88,9 +89,9 @@ def test_train(mocked: Mock) -> None:
         ["edges", "300"],
         ["epochs", "3"],
         ["loss", "0.5"],
-        ["valid, filtered, against all entities", "all edges", "seen entities"],
-        ["edges", "20", "19"],
-        ["MRR", "0.25", "0.26"],
+        ["valid, filtered, against all entities", "all edges", "seen entities", "heads", "tails"],
+        ["edges", "20", "19", "20", "-"],
+        ["MRR", "0.25", "0.26", "0.2", "-"],
     ]
     assert mocked.mock_calls == [call.train("edges.tsv", None, config={}, **TRAIN_DEFAULTS)]
 
@@ -210,9 +211,9 @@ def test_features__malformed(mocked: Mock, value: str) -> None:
 
 def test_eval(mocked: Mock) -> None:
     assert rows(run("eval", "m.zarr"))[:3] == [
-        ["test, filtered, against all entities", "all edges", "seen entities"],
-        ["edges", "20", "19"],
-        ["MRR", "0.25", "0.26"],
+        ["test, filtered, against all entities", "all edges", "seen entities", "heads", "tails"],
+        ["edges", "20", "19", "20", "-"],
+        ["MRR", "0.25", "0.26", "0.2", "-"],
     ]
     mocked.open_model.assert_called_once_with("m.zarr")
     mocked.evaluate.assert_called_once_with(

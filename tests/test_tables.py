@@ -14,6 +14,7 @@ EVALUATION = {
     "hits": {"1": 0.125, "10": 0.5},
     "auc": 0.9,
     "seen": {"edges": 1990, "mrr": 0.26, "mean_rank": 240.0, "hits": {"1": 0.13, "10": 0.51}, "auc": 0.91},
+    "sides": {"head": {"mrr": 0.2}, "tail": {"mrr": 0.3}},
 }
 
 
@@ -61,12 +62,12 @@ def test_write_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_evaluation_rows() -> None:
     assert list(tables.evaluation_rows(EVALUATION)) == [
-        ("edges", "2,000", "1,990"),
-        ("MRR", "0.25", "0.26"),
-        ("Hits@1", "0.125", "0.13"),
-        ("Hits@10", "0.5", "0.51"),
-        ("mean rank", "250.5", "240.0"),
-        ("AUC", "0.9", "0.91"),
+        ("edges", "2,000", "1,990", "-", "-"),
+        ("MRR", "0.25", "0.26", "0.2", "0.3"),
+        ("Hits@1", "0.125", "0.13", "-", "-"),
+        ("Hits@10", "0.5", "0.51", "-", "-"),
+        ("mean rank", "250.5", "240.0", "-", "-"),
+        ("AUC", "0.9", "0.91", "-", "-"),
     ]
 
 

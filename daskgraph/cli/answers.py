@@ -197,7 +197,8 @@ def write_evaluation(evaluation: dict[str, Any]) -> None:
     from daskgraph import tables
 
     title = f"{evaluation['split']}, {evaluation['protocol']}"
-    tables.write_table((title, "all edges", "seen entities"), tables.evaluation_rows(evaluation))
+    columns = (title, "all edges", "seen entities", "heads", "tails")
+    tables.write_table(columns, tables.evaluation_rows(evaluation))
 
 
 def _write_answers(answers: list[Any], as_json: bool) -> None:
