@@ -297,14 +297,7 @@ class ModelStore:
         """
         self._check_lock()
         history = [*self.history, *map(dict, entries)]
-        try:
-            staging.seal({"progress": dict(progress), "history": history})
-            with staging.unless_taken_back():
-                stage.apply(self.path, staging.folder)
-        except StaleLeaseError:
-            # Whoever took it back says more than that it was.
-            self._check_lock()
-            raise
+        self._move_in(staging, {"progress": dict(progress), "history": history})
 
     def is_kept_as(self, name: str) -> bool:
         """Tell whether the snapshot of that name is the model as of its last commit."""
@@ -341,10 +334,20 @@ class ModelStore:
             "history": snapshot.history if history is None else [dict(entry) for entry in history],
         }
         staging = self.staging("restored")
-        with writing(self.path):
+        with staging.unless_taken_back(), writing(self.path):
             adopt(snapshot.path, self.path, staging.folder)
-        staging.seal(record)
-        stage.apply(self.path, staging.folder)
+        self._move_in(staging, record)
+
+    def _move_in(self, staging: Staging, record: Mapping[str, Any]) -> None:
+        """Make what is staged part of the model, with its record."""
+        try:
+            staging.seal(record)
+            with staging.unless_taken_back():
+                stage.apply(self.path, staging.folder)
+        except StaleLeaseError:
+            # Whoever took it back says more than that it was.
+            self._check_lock()
+            raise
 
     def _check_lock(self) -> None:
         if self._lock is not None and self._lock.held:

@@ -139,7 +139,8 @@ def adopt(snapshot: Path, root: Path, lease: Path) -> None:
         if _is_array(snapshot / folder):
             _mend(snapshot / folder / METADATA, root / folder / METADATA, lease)
     for folder, _ in _folders(lease):
-        if not (lease / folder / METADATA).exists():
+        # The lease's own would make one anew that was taken back meanwhile.
+        if folder.parts and not (lease / folder / METADATA).exists():
             write_group(lease / folder, {})
 
 

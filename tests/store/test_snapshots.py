@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import operator
 import os
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ import pytest
 import zarr
 from graph_examples import CONFIG, PARAMETERS, write_graph
 
+from daskgraph import store
 from daskgraph.errors import (
     DamagedStoreError,
     DiskFullError,
     NotWritableError,
+    StaleLeaseError,
     StoreLockedError,
     UnknownSnapshotError,
 )
@@ -100,6 +103,26 @@ def test_take__copies_where_there_are_no_links(model: ModelStore, monkeypatch: p
     commit(model, 2)
     model.restore("1")
     assert contents(model)["users"] == [1] * 10
+
+
+@pytest.mark.parametrize("step", ["snapshots.link_or_copy", "staging.sync_all", "staging.os.replace"])
+def test_restore__frozen_while_a_successor_moves_on(
+    kept: ModelStore, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = operator.attrgetter(step)(store)
+
+    def late(*arguments: object) -> object:
+        monkeypatch.undo()
+        successor = ModelStore.open(kept.path)
+        successor.sweep()
+        commit(successor, 4)
+        return original(*arguments)
+
+    monkeypatch.setattr(f"daskgraph.store.{step}", late)
+    with pytest.raises(StaleLeaseError):
+        kept.restore("1")
+    assert ModelStore.open(kept.path).progress["epoch"] == 4
+    assert contents(ModelStore.open(kept.path))["users"] == [4] * 10
 
 
 def test_take__replaces_one_of_its_name(kept: ModelStore) -> None:
