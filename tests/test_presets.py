@@ -194,6 +194,16 @@ def test_plan__walks_no_more_often_where_nothing_is_thinned(tmp_path: Path) -> N
 
 
 @pytest.mark.compiled
+def test_plan__of_files_walks_where_nothing_is_held_out(tmp_path: Path) -> None:
+    edges = cliques(5, 6)
+    for split, rows in {"train": edges[:-10], "test": edges[-10:]}.items():
+        rows.to_csv(tmp_path / f"{split}.tsv", sep="\t", header=False, index=False)
+    walked = daskgraph.plan(tmp_path / "train.tsv", preset="network")
+    foretold = daskgraph.plan(tmp_path, preset="network")
+    assert "few enough for walks" in " ".join(walked.notes)
+    assert "there are test edges to foretell" in " ".join(foretold.notes)
+
+
 def test_plan__plans_what_the_preset_would_train(tmp_path: Path) -> None:
     daskgraph.import_edges(cliques(3, 6), tmp_path / "g.zarr")
     graph = daskgraph.open_graph(tmp_path / "g.zarr")

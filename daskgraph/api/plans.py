@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -51,8 +52,8 @@ class Subject(NamedTuple):
     """Its partitions, where they are decided; None: to be chosen."""
     notes: tuple[str, ...] = ()
     """What to know about these numbers."""
-    valid: int = 0
-    """Valid edges, or about so many."""
+    held_out: Mapping[str, int] = MappingProxyType({})
+    """Edges of the other splits, or about so many."""
     kept: Callable[[float], float] | None = None
     """From `walks.thinning` to the share of pairs that it leaves, where degrees are known."""
 
@@ -109,12 +110,12 @@ def plan_numbers(
 def _of_graph(graph: GraphStore, given: Mapping[str, Any]) -> Subject:
     config = merge_stored(import_settings(graph, given), given, graph.path)
     own, edges = graph.schema.partitions, graph.splits["train"]
-    valid = graph.splits.get("valid", 0)
+    held_out = {split: count for split, count in graph.splits.items() if split != "train"}
     asked, kept = _asked(config), partial(kept_pairs, graph)
     if asked is None or asked == own:
-        return Subject(config, graph.schema, edges, partitions=own, valid=valid, kept=kept)
+        return Subject(config, graph.schema, edges, partitions=own, held_out=held_out, kept=kept)
     note = f"{graph.path} has {own} partitions; this is the plan for importing it again in {asked}"
-    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,), valid, kept)
+    return Subject(config, graph.schema, edges, graph.disk_bytes, asked, (note,), held_out, kept)
 
 
 def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Subject:
@@ -127,9 +128,13 @@ def _of_files(source: Any, config: Config, columns: Sequence[str] | None) -> Sub
             f"entities and edges are estimated from the first {found.sample:,} edges; import for exact ones",
         )
     graph_bytes = _graph_bytes(found.schema, found.edges, found.name_bytes)
-    valid = 0 if files.valid is None else round(found.edges * _size_of(files.valid) / _size_of(files.train))
+    held_out = {
+        split: round(found.edges * _size_of(file) / _size_of(files.train))
+        for split, file in (("valid", files.valid), ("test", files.test))
+        if file is not None
+    }
     kept = None if found.degrees is None else partial(kept_share, found.degrees)
-    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes, valid, kept)
+    return Subject(config, found.schema, found.edges, graph_bytes, _asked(config), notes, held_out, kept)
 
 
 def _size_of(file: Path) -> int:
@@ -170,7 +175,7 @@ def _chosen(subject: Subject, preset: str | None) -> Subject:
     """Return the subject with what a preset chooses, but for keys that were given, and its reasons."""
     if preset is None:
         return subject
-    splits = {"train": subject.edges, "valid": subject.valid}
+    splits = {"train": subject.edges, **subject.held_out}
     given = subject.config.explicit()
     shape = presets.Shape.of(subject.schema, splits, subject.kept, given)
     found = presets.choose(preset, shape, given, here=subject.config.cluster.alone)

@@ -53,7 +53,7 @@ def evaluate(
         Whose edges are ranked.
     candidates
         "all" entities of the type, or a number of entities drawn from all of them, the same for every edge
-        and every model.
+        and every model; as many as there are count as "all".
     sampling
         How they are drawn: "uniform", or by "frequency", in proportion to their train edges.
     filtered
