@@ -140,6 +140,16 @@ def test_import(mocked: Mock) -> None:
     ]
 
 
+def test_import__held_out(mocked: Mock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number is a share, but where a file is called so."""
+    monkeypatch.chdir(tmp_path)
+    assert run("import", "a.tsv", "-o", "g.zarr", "--valid", "0.05", "--test", "5e-2").exit_code == 0
+    Path("0.05").write_text("a\tb\n")
+    assert run("import", "a.tsv", "-o", "g.zarr", "--valid", "0.05").exit_code == 0
+    given = [(entry.kwargs["valid"], entry.kwargs["test"]) for entry in mocked.mock_calls]
+    assert given == [(0.05, 0.05), ("0.05", None)]
+
+
 def test_plan(mocked: Mock) -> None:
     printed = rows(run("plan", "edges.tsv", "-o", "m.zarr", "-s", "training.epochs=3", "--workers", "2"))
     assert [

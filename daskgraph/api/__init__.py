@@ -67,7 +67,9 @@ def import_edges(
     columns
         Names or numbers of the columns head, relation, tail and weight, where they can not be told.
     valid, test
-        Edges of the other splits, which share the numbering of entities.
+        Edges of the other splits, which share the numbering of entities; or a share of the train edges, such
+        as 0.05, to be held out at random. An edge goes with its repetitions and its reverse, and every entity
+        keeps a train edge.
     labels
         Id, label and description per entity.
     features
@@ -82,7 +84,7 @@ def import_edges(
 
     Raises
     ------
-    EdgeFileError, SourceError, ConfigError, AlreadyExistsError, DiskFullError, NotWritableError
+    EdgeFileError, SourceError, ShareError, ConfigError, AlreadyExistsError, DiskFullError, NotWritableError
     NotFeaturizedError, NoFeaturesError, MissingFeaturesError
         Nothing is left of the store then.
 

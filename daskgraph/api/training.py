@@ -244,7 +244,8 @@ def _check_featurized(config: Config, graph: GraphStore) -> None:
 
 def _check_patience(config: Config, graph: GraphStore) -> None:
     if config.evaluation.patience and not graph.splits.get("valid"):
-        allowed = f"goes by valid edges, and {graph.path} has none; import it with --valid, or leave it at 0"
+        hint = "import it with --valid FILE, or with --valid 0.05 to hold some out, or leave it at 0"
+        allowed = f"goes by valid edges, and {graph.path} has none; {hint}"
         raise ConfigValueError("evaluation.patience", config.evaluation.patience, allowed)
 
 

@@ -64,6 +64,7 @@ from daskgraph.errors.sources import (
     MissingFeaturesError,
     NoFeaturesError,
     NotFeaturizedError,
+    ShareError,
     SourceError,
 )
 from daskgraph.errors.stores import (
@@ -136,6 +137,7 @@ __all__ = [
     "RegistrationError",
     "RunCancelledError",
     "SchedulerLostError",
+    "ShareError",
     "SlurmCommandError",
     "SlurmMissingError",
     "SourceError",

@@ -81,7 +81,9 @@ class UnknownSplitError(DaskgraphError, KeyError):
     """Splits there are."""
 
     def __str__(self) -> str:
-        return f"the graph has no split {self.name!r}; it has: {', '.join(self.known)}"
+        hint = f"; import edges with --{self.name} FILE, or hold some out with --{self.name} 0.05"
+        added = hint if self.name in ("valid", "test") else ""
+        return f"the graph has no split {self.name!r}; it has: {', '.join(self.known)}{added}"
 
 
 @dataclass(eq=False)

@@ -36,6 +36,21 @@ class EdgeFileError(DaskgraphError):
 
 
 @dataclass(eq=False)
+class ShareError(UsageError):
+    """A share of the train edges that can not be held out."""
+
+    split: str
+    """The split it is for."""
+    share: float
+    """The share as given."""
+    reason: str
+    """What is wrong with it, and what is allowed."""
+
+    def __str__(self) -> str:
+        return f"{self.split} = {self.share:g} {self.reason}"
+
+
+@dataclass(eq=False)
 class NotFeaturizedError(UsageError):
     """Features for a type whose entities are not made of any."""
 

@@ -120,6 +120,14 @@ class Dictionary:
         numbers = [np.arange(count, dtype=np.int64) * SHARDS + shard for shard, count in enumerate(counts)]
         return np.concatenate(numbers)
 
+    def hashes(self) -> npt.NDArray[np.uint64]:
+        """Return a hash of the string of each code, uint64, indexed by code; gaps are 0."""
+        counts = [int(shard.count[0]) for shard in self._shards]
+        found = np.zeros(SHARDS * max(counts), np.uint64)
+        for number, (shard, count) in enumerate(zip(self._shards, counts, strict=True)):
+            found[number : number + SHARDS * count : SHARDS] = shard.owners[:count]
+        return found
+
     def positions(self) -> npt.NDArray[np.int64]:
         """Return the position of each code in `strings`, int64, indexed by code; gaps are 0."""
         codes = self.codes()

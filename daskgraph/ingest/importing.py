@@ -23,6 +23,7 @@ from daskgraph.graph import GraphSchema
 from daskgraph.ingest.buckets import bucket_edges, count_uses
 from daskgraph.ingest.collecting import Collected, collect
 from daskgraph.ingest.features import read_features
+from daskgraph.ingest.holding_out import check_shares, hold_out, is_share
 from daskgraph.ingest.labels import Labels, read_labels, sort_order
 from daskgraph.ingest.layout import explain_columns
 from daskgraph.ingest.numbering import Numbering, number
@@ -60,7 +61,8 @@ def import_edges(
         Names or 0-based positions of head, relation, tail and weight; or what each column is, in the
         file's order ("_": nothing); or "head=…", "tail=…". None: found from the header and the number.
     valid, test
-        The edges of these splits; they share the numbering.
+        The edges of these splits, which share the numbering; or a share of the train edges, from 0 to 1, to
+        be held out for them.
     labels
         A file of id, label and perhaps description, or a mapping from id to label; ids that are not in
         the graph are ignored.
@@ -78,6 +80,8 @@ def import_edges(
     ------
     SourceError, EdgeFileError
         A source, or a line of it, can not be used; nothing is written.
+    ShareError
+        A share is none, or nothing can be held out for it; nothing is written.
     DoesNotFitError
         The graph can not be cut so that `training.memory` is enough to train it; nothing is written.
     NotFeaturizedError, NoFeaturesError, MissingFeaturesError
@@ -95,8 +99,11 @@ def import_edges(
     """
     started = time.perf_counter()
     config = config or Config()
-    given = {"train": _as_list(sources), "valid": _as_list(valid), "test": _as_list(test)}
-    splits = {split: listed for split, listed in given.items() if listed}
+    given = {"train": sources, "valid": valid, "test": test}
+    shares = {split: float(source) for split, source in given.items() if is_share(source)}
+    check_shares(shares)
+    listed = {split: _as_list(source) for split, source in given.items() if split not in shares}
+    splits = {split: several for split, several in listed.items() if several}
     featured = dict(features or {})
     _check_featurized(featured, config)
     _check([*splits.values(), list(featured.values())], Path(path))
@@ -110,12 +117,16 @@ def import_edges(
     with ThreadPoolExecutor(_threads(), thread_name_prefix="daskgraph-import") as pool:
         collected = collect(splits, config, columns, pool, callback)
         _notice_odd_relations(collected, callback)
+        if shares:
+            collected = hold_out(collected, shares, config)
+            _notice_held_out(collected, shares, callback)
         numbering = number(collected, config, pairs)
         _notice_partitions(numbering.schema, config, callback)
         _notice_unknown_entities(numbering, callback)
         described = [
             {"split": split, **describe(item)} for split, listed in splits.items() for item in listed
         ]
+        described += [{"split": split, "name": "train", "share": share} for split, share in shares.items()]
         described += [{"features": kind, **describe(source)} for kind, source in featured.items()]
         with GraphWriter.create(path, numbering.schema) as writer:
             unseen = _write(writer, collected, numbering, named, config.training.seed, pool)
@@ -210,6 +221,12 @@ def _notice_odd_relations(collected: Collected, callback: Callback) -> None:
     if edges >= 1000 and 20 * len(collected.relations) > edges:
         count = len(collected.relations)
         callback(Notice(f"{count} relations in {edges} edges: if these are no relations, give --columns"))
+
+
+def _notice_held_out(collected: Collected, shares: Mapping[str, float], callback: Callback) -> None:
+    held = " and ".join(f"{len(collected.splits[split]):,} {split}" for split in shares)
+    left = f"{len(collected.splits['train']):,} are left to train"
+    callback(Notice(f"{held} edges are held out at random; {left}, every entity and relation among them"))
 
 
 def _notice_partitions(schema: GraphSchema, config: Config, callback: Callback) -> None:
