@@ -266,6 +266,13 @@ def test_eval__with_options(mocked: Mock) -> None:
     )
 
 
+def test_eval__nothing_to_draw(mocked: Mock) -> None:
+    result = run("eval", "m.zarr", "--sampling", "frequency")
+    assert result.exit_code == 2
+    assert "say how many with --candidates N" in result.stderr
+    assert not mocked.mock_calls
+
+
 def test_eval__as_json(mocked: Mock) -> None:
     assert json.loads(run("eval", "m.zarr", "--json").stdout) == EVALUATION
 
@@ -461,10 +468,12 @@ def test_process__interrupted() -> None:
 
 def test_classify(mocked: Mock) -> None:
     scores = {"micro_f1": 0.41, "micro_f1_spread": 0.01, "macro_f1": 0.27, "macro_f1_spread": 0.02}
-    answer = {"protocol": "as DeepWalk does", "fractions": {"0.5": scores}}
+    answer = {"protocol": "as DeepWalk does", "unknown": 1200, "fractions": {"0.5": scores}}
     mocked.classify.return_value.to_dict.return_value = answer
     found = run("classify", "m.zarr", "labels.tsv", "--fractions", "0.5", "--splits", "3", "--normalized")
-    assert found.stderr == "as DeepWalk does\n"
+    assert found.stderr == (
+        "as DeepWalk does\n1,200 nodes of labels.tsv are not in the graph, and left out\n"
+    )
     printed = rows(found)
     assert printed[1] == ["0.5", "0.4100", "0.0100", "0.2700", "0.0200"]
     mocked.classify.assert_called_once_with(

@@ -374,7 +374,7 @@ def classify(
     labels: Any,
     *,
     entity_type: str | None = None,
-    fractions: Sequence[float] = FRACTIONS,
+    fractions: float | Sequence[float] = FRACTIONS,
     splits: int = SPLITS,
     normalized: bool = False,
     seed: int = 0,
@@ -394,7 +394,7 @@ def classify(
     entity_type
         What the nodes are; may be left out where there is but one type.
     fractions
-        Shares of the labelled nodes to train on.
+        Shares of the labelled nodes to train on, or one.
     splits
         How many random splits there are of each.
     normalized

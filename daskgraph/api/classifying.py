@@ -13,12 +13,12 @@ from daskgraph.vectors import StoredVectors, gathered
 
 
 def classify_model(
-    model: Model, source: Any, entity_type: str | None, fractions: Sequence[float], **options: Any
+    model: Model, source: Any, entity_type: str | None, fractions: float | Sequence[float], **options: Any
 ) -> Classification:
     """Classify the nodes of a model; see `daskgraph.classify`."""
     # A wrong type is told before a file is read for nothing.
     kind = model.entity_type(entity_type)
-    pairs = read_features(_listed(source))
+    pairs = read_features(_listed(source), "label")
     row_of = _rows(model, kind, pairs)
     known = row_of[pairs.entity] >= 0
     if not known.any():
@@ -26,8 +26,9 @@ def classify_model(
     rows, node = np.unique(row_of[pairs.entity[known]], return_inverse=True)
     _, label = np.unique(pairs.feature[known], return_inverse=True)
     vectors = gathered(StoredVectors(model.store), kind, rows)
+    several = fractions if isinstance(fractions, Sequence) else (fractions,)
     unknown = int((row_of < 0).sum())
-    return classify(vectors, Labels(node, label), fractions=fractions, unknown=unknown, **options)
+    return classify(vectors, Labels(node, label), fractions=several, unknown=unknown, **options)
 
 
 def _listed(source: Any) -> Any:

@@ -63,6 +63,8 @@ def evaluate(
     """Rank the edges of a split under MODEL."""
     from daskgraph import api, progress, tables
 
+    if sampling == "frequency" and candidates == "all":
+        raise click.UsageError("--sampling frequency draws candidates: say how many with --candidates N.")
     with progress.show() as callback:
         evaluation = api.evaluate(
             api.open_model(model),
@@ -130,6 +132,8 @@ def classify(
         tables.write_json(found)
         return
     click.echo(found["protocol"], err=True)
+    if found["unknown"]:
+        click.echo(f"{found['unknown']:,} nodes of {labels} are not in the graph, and left out", err=True)
     columns = ("trained on", "micro F1", "±", "macro F1", "±")
     tables.write_table(columns, tables.classification_rows(found))
 

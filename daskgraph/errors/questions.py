@@ -67,7 +67,8 @@ class UnknownEntityTypeError(DaskgraphError, KeyError):
 
     def __str__(self) -> str:
         if self.name is None:
-            return f"there are several entity types: {', '.join(self.known)}; name one"
+            known = ", ".join(self.known)
+            return f"there are several entity types: {known}; name one (entity_type, --entity-type)"
         return f"there is no entity type {self.name!r}; {suggestion(self.name, self.known)}"
 
 

@@ -25,13 +25,9 @@ from daskgraph.ingest.strings import (
     numbers_of,
     strings_of,
 )
-from daskgraph.ingest.tables import EdgeBlock
 
 SHOWN = 5
 """Entities that are named where many have no features, or are not in the graph."""
-
-_WIDTH = "two columns are expected, an entity and one of its features, without weights"
-_WORDS = {"head": "entity", "tail": "feature", "edges": "features"}
 
 
 @dataclass(frozen=True)
@@ -64,7 +60,7 @@ class NumberedFeatures:
     """The first of them."""
 
 
-def read_features(source: Any) -> FeaturePairs:
+def read_features(source: Any, called: str = "feature") -> FeaturePairs:
     """Read pairs of an entity and a feature.
 
     Parameters
@@ -72,6 +68,8 @@ def read_features(source: Any) -> FeaturePairs:
     source
         A file of two columns (TSV, CSV, Parquet; plain, gzip, zstd), a DataFrame of two columns, a SciPy
         sparse matrix of ones, or a mapping from an entity to its features.
+    called
+        What the second is called in messages.
 
     Raises
     ------
@@ -81,7 +79,7 @@ def read_features(source: Any) -> FeaturePairs:
         A line of a file is wrong.
     """
     name = str(source) if is_path(source) else name_of(source)
-    blocks = _mapped(source) if isinstance(source, Mapping) else _read(source, name)
+    blocks = _mapped(source, called) if isinstance(source, Mapping) else _read(source, name, called)
     entities, features = [], []
     for head, tail in blocks:
         entities += head
@@ -121,23 +119,24 @@ def number_features(entity_type: str, pairs: FeaturePairs, names: pa.Array) -> N
     return NumberedFeatures(lists, own.take(arrow_indices(order)), len(unknown), tuple(shown))
 
 
-def _read(source: Any, name: str) -> Iterator[tuple[list[Strings], list[Strings]]]:
+def _read(source: Any, name: str, called: str) -> Iterator[tuple[list[Strings], list[Strings]]]:
     try:
         for block in read_edges(source, (HEAD, TAIL) if is_path(source) else None, same_type=False):
-            _check_width(name, block)
+            if block.relation is not None or block.weight is not None:
+                raise SourceError(name, _width(called))
             yield block.head, block.tail
     except (SourceError, EdgeFileError) as error:
         # Readers know edges only; and here are no columns to choose.
-        reason = re.sub(r"\b(head|tail|edges)\b", lambda found: _WORDS[found[0]], error.reason)
-        raise replace(error, reason=_WIDTH if "--columns" in reason else reason) from error
+        words = {"head": "entity", "tail": called, "edges": f"{called}s"}
+        reason = re.sub(r"\b(head|tail|edges)\b", lambda found: words[found[0]], error.reason)
+        raise replace(error, reason=_width(called) if "--columns" in reason else reason) from error
 
 
-def _check_width(name: str, block: EdgeBlock) -> None:
-    if block.relation is not None or block.weight is not None:
-        raise SourceError(name, _WIDTH)
+def _width(called: str) -> str:
+    return f"two columns are expected, an entity and one of its {called}s, without weights"
 
 
-def _mapped(source: Mapping[Any, Any]) -> Iterator[tuple[list[Strings], list[Strings]]]:
+def _mapped(source: Mapping[Any, Any], called: str) -> Iterator[tuple[list[Strings], list[Strings]]]:
     entities, features = [], []
     for entity, own in source.items():
         for feature in _listed(own):
@@ -145,7 +144,7 @@ def _mapped(source: Mapping[Any, Any]) -> Iterator[tuple[list[Strings], list[Str
             features.append(str(feature))
     pairs = listed_strings(entities), listed_strings(features)
     if not entities:
-        raise SourceError(name_of(source), "it holds no features")
+        raise SourceError(name_of(source), f"it holds no {called}s")
     yield [strings_of(pairs[0])], [strings_of(pairs[1])]
 
 

@@ -19,11 +19,12 @@ from daskgraph.errors import (
     EdgeFileError,
     MissingPackageError,
     NothingLabelledError,
+    SourceError,
     TooFewLabelledError,
 )
 from daskgraph.evaluation.classification import Labels, classify, decisions, surest
 
-SHARED = Path("/work/shared/data/BlogCatalog")
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "BlogCatalog"
 CONFIG: dict[str, Any] = {
     "model": {"dimension": 16, "init_scale": 0.1},
     "negatives": {"uniform": 50},
@@ -98,9 +99,20 @@ def test_model__tells_planted_communities(planted: tuple[daskgraph.Model, dict[s
     # Were the labels dealt out anew, a quarter would be right.
     assert found.fractions["0.5"].micro_f1 > 0.8
     shuffled = dict(zip(labels, np.random.default_rng(0).permutation(list(labels.values())), strict=True))
-    assert daskgraph.classify(model, shuffled, fractions=[0.5]).fractions["0.5"].micro_f1 < 0.45
+    assert daskgraph.classify(model, shuffled, fractions=0.5).fractions["0.5"].micro_f1 < 0.45
     told = found.to_dict()
     assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.compiled
+def test_model__labels_are_not_features(
+    planted: tuple[daskgraph.Model, dict[str, list[str]]], tmp_path: Path
+) -> None:
+    (tmp_path / "nodes.txt").write_text("1\n2\n")
+    with pytest.raises(SourceError, match="an entity and one of its labels, without weights"):
+        daskgraph.classify(planted[0], tmp_path / "nodes.txt")
+    with pytest.raises(SourceError, match="it holds no labels"):
+        daskgraph.classify(planted[0], {})
 
 
 @pytest.mark.compiled
@@ -123,7 +135,7 @@ def test_model__labels_of_any_source(
 
 @pytest.mark.slow
 @pytest.mark.compiled
-@pytest.mark.skipif(not SHARED.exists(), reason=f"there is no {SHARED}")
+@pytest.mark.skipif(not SHARED.exists(), reason="BlogCatalog is not here")
 def test_blogcatalog__more_than_chance(tmp_path: Path) -> None:
     config = CONFIG | {"training": {"epochs": 4}, "model": {"dimension": 32, "init_scale": 0.1}}
     model = daskgraph.train(SHARED / "edges.tsv.gz", tmp_path / "b.model.zarr", config=config)
