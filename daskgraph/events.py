@@ -184,6 +184,22 @@ class EvaluationProgress(Event):
 
 
 @dataclass(frozen=True)
+class ClassificationStarted(Event):
+    """A classification of nodes begins."""
+
+    trials: int
+    """Classifiers of all labels are trained so often, on other nodes each time."""
+
+
+@dataclass(frozen=True)
+class ClassificationProgress(Event):
+    """Some trials are done since the last such event."""
+
+    trials: int
+    """How many."""
+
+
+@dataclass(frozen=True)
 class EvaluationFinished(Event):
     """An evaluation is done."""
 

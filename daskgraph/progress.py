@@ -85,9 +85,17 @@ class PlainProgress:
         if text is None and self._clock() - self._last >= _SECONDS_BETWEEN_LINES:
             text = self._partway(event)
         match event:
-            case events.EvaluationStarted(_, count) | events.WalksStarted(count):
+            case (
+                events.EvaluationStarted(_, count)
+                | events.WalksStarted(count)
+                | events.ClassificationStarted(count)
+            ):
                 self._done, self._to_do = 0, count
-            case events.EvaluationProgress(count) | events.WalksProgress(count):
+            case (
+                events.EvaluationProgress(count)
+                | events.WalksProgress(count)
+                | events.ClassificationProgress(count)
+            ):
                 self._done += count
         if text is not None:
             self._last = self._clock()
@@ -102,6 +110,8 @@ class PlainProgress:
                 return f"evaluation: {self._done + edges:,} of {self._to_do:,} edges"
             case events.WalksProgress(walks):
                 return f"walks: {self._done + walks:,} of {self._to_do:,}"
+            case events.ClassificationProgress(trials):
+                return f"classification: {self._done + trials:,} of {self._to_do:,} splits"
             case events.EdgesTrained(epoch, edges, loss):
                 return f"epoch {epoch}: loss {loss / max(edges, 1):.4f}"
         return None
@@ -138,7 +148,13 @@ class LiveProgress:
                 self._begin(f"evaluating {split}", edges, rate=True)
             case events.WalksStarted(walks):
                 self._begin("walking", walks)
-            case events.EvaluationProgress(count) | events.WalksProgress(count):
+            case events.ClassificationStarted(trials):
+                self._begin("classifying", trials)
+            case (
+                events.EvaluationProgress(count)
+                | events.WalksProgress(count)
+                | events.ClassificationProgress(count)
+            ):
                 self._move(advance=count)
         text = line(event)
         if text is not None and not isinstance(event, events.ImportStarted | events.EpochFinished):

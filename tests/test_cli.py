@@ -470,14 +470,33 @@ def test_classify(mocked: Mock) -> None:
     scores = {"micro_f1": 0.41, "micro_f1_spread": 0.01, "macro_f1": 0.27, "macro_f1_spread": 0.02}
     answer = {"protocol": "as DeepWalk does", "unknown": 1200, "fractions": {"0.5": scores}}
     mocked.classify.return_value.to_dict.return_value = answer
-    found = run("classify", "m.zarr", "labels.tsv", "--fractions", "0.5", "--splits", "3", "--normalized")
+    found = run(
+        "classify",
+        "m.zarr",
+        "labels.tsv",
+        "--fractions",
+        "0.5",
+        "--splits",
+        "3",
+        "--normalized",
+        "-s",
+        "cluster.workers=2",
+    )
     assert found.stderr == (
         "as DeepWalk does\n1,200 nodes of labels.tsv are not in the graph, and left out\n"
     )
     printed = rows(found)
     assert printed[1] == ["0.5", "0.4100", "0.0100", "0.2700", "0.0200"]
     mocked.classify.assert_called_once_with(
-        "m.zarr", "labels.tsv", entity_type=None, fractions=[0.5], splits=3, normalized=True, seed=0
+        "m.zarr",
+        "labels.tsv",
+        entity_type=None,
+        fractions=[0.5],
+        splits=3,
+        normalized=True,
+        seed=0,
+        callback=ANY,
+        config={"cluster": {"workers": 2}},
     )
     assert json.loads(run("classify", "m.zarr", "labels.tsv", "--json").output) == answer
 

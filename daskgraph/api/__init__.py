@@ -378,6 +378,9 @@ def classify(
     splits: int = SPLITS,
     normalized: bool = False,
     seed: int = 0,
+    callback: Callback | None = None,
+    config: Given = None,
+    client: Any = None,
 ) -> Classification:
     """Tell how well labels of nodes can be told from their vectors, by a linear classifier.
 
@@ -401,6 +404,12 @@ def classify(
         Whether vectors are first scaled to the length 1.
     seed
         What the splits depend on.
+    callback
+        Told how far it is.
+    config
+        Its `[cluster]` says whose workers try the splits, as in `evaluate`.
+    client
+        A `distributed.Client`, whose workers try them.
 
     Returns
     -------
@@ -435,6 +444,9 @@ def classify(
         splits=splits,
         normalized=normalized,
         seed=seed,
+        callback=callback,
+        config=config,
+        client=client,
     )
 
 

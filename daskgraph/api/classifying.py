@@ -6,14 +6,24 @@ from typing import Any
 import numpy as np
 
 from daskgraph.api.handles import Model
+from daskgraph.api.places import place
+from daskgraph.api.training import Given
 from daskgraph.errors import NothingLabelledError
-from daskgraph.evaluation.classification import Classification, Labels, classify
+from daskgraph.evaluation.classification import Classification, Labels, StoredNodes, classify
+from daskgraph.events import Callback, ignore
 from daskgraph.ingest.features import FeaturePairs, read_features
-from daskgraph.vectors import StoredVectors, gathered
 
 
 def classify_model(
-    model: Model, source: Any, entity_type: str | None, fractions: float | Sequence[float], **options: Any
+    model: Model,
+    source: Any,
+    entity_type: str | None,
+    fractions: float | Sequence[float],
+    *,
+    callback: Callback | None = None,
+    config: Given = None,
+    client: Any = None,
+    **options: Any,
 ) -> Classification:
     """Classify the nodes of a model; see `daskgraph.classify`."""
     # A wrong type is told before a file is read for nothing.
@@ -25,10 +35,16 @@ def classify_model(
         raise NothingLabelledError(pairs.source, kind)
     rows, node = np.unique(row_of[pairs.entity[known]], return_inverse=True)
     _, label = np.unique(pairs.feature[known], return_inverse=True)
-    vectors = gathered(StoredVectors(model.store), kind, rows)
-    several = fractions if isinstance(fractions, Sequence) else (fractions,)
-    unknown = int((row_of < 0).sum())
-    return classify(vectors, Labels(node, label), fractions=several, unknown=unknown, **options)
+    with place(model.store, config, client, callback) as spread:
+        return classify(
+            StoredNodes(str(model.path.absolute()), kind, rows),
+            Labels(node, label),
+            fractions=fractions if isinstance(fractions, Sequence) else (fractions,),
+            unknown=int((row_of < 0).sum()),
+            callback=callback or ignore,
+            spread=spread,
+            **options,
+        )
 
 
 def _listed(source: Any) -> Any:

@@ -105,6 +105,7 @@ def evaluate(
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="What splits depend on."
 )
+@place_options
 @output_options
 def classify(
     model: str,
@@ -114,20 +115,24 @@ def classify(
     splits: int,
     normalized: bool,
     seed: int,
+    given: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Tell LABELS, a file of nodes and their labels, from MODEL's vectors: micro and macro F1."""
-    from daskgraph import api, tables
+    from daskgraph import api, progress, tables
 
-    found = api.classify(
-        model,
-        labels,
-        entity_type=entity_type,
-        fractions=fractions,
-        splits=splits,
-        normalized=normalized,
-        seed=seed,
-    ).to_dict()
+    with progress.show() as callback:
+        found = api.classify(
+            model,
+            labels,
+            entity_type=entity_type,
+            fractions=fractions,
+            splits=splits,
+            normalized=normalized,
+            seed=seed,
+            callback=callback,
+            config=given,
+        ).to_dict()
     if as_json:
         tables.write_json(found)
         return

@@ -1,7 +1,7 @@
 """Node classification: what a linear classifier can tell about labels from vectors (Perozzi et al., 2014)."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -9,7 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.errors import MissingPackageError, TooFewLabelledError
-from daskgraph.vectors import Floats
+from daskgraph.events import Callback, ClassificationProgress, ClassificationStarted, ignore
+from daskgraph.spreading import Spread
+from daskgraph.store import ModelStore
+from daskgraph.threads import single_threaded_products
+from daskgraph.vectors import Floats, Ids, StoredVectors, gathered
 from daskgraph_kernels.rng import derive_key
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -96,8 +100,48 @@ class Labels(NamedTuple):
     """Place of its label among the labels."""
 
 
+class StoredNodes(NamedTuple):
+    """Nodes of a model on disk."""
+
+    model: str
+    """Path of the model."""
+
+    kind: str
+    """Their type."""
+
+    rows: Ids
+    """Their rows, int64, (nodes,)."""
+
+    def vectors(self) -> Floats:
+        """Return their vectors, float32, (nodes, dimension)."""
+        return gathered(StoredVectors(ModelStore.open(self.model)), self.kind, self.rows)
+
+
+class Trial(NamedTuple):
+    """One random split of the labelled nodes."""
+
+    fraction: float
+    """Share of them that is trained on."""
+
+    split: int
+    """Which of the splits of that share."""
+
+    seed: int
+    """What all splits depend on."""
+
+
+class Examples(NamedTuple):
+    """What classifiers learn from, and what they should tell."""
+
+    rows: npt.NDArray[np.float64]
+    """Vectors of nodes, (nodes, dimension)."""
+
+    truth: Flags
+    """Which labels each has, (nodes, labels)."""
+
+
 def classify(
-    vectors: Floats,
+    nodes: StoredNodes | Floats,
     labels: Labels,
     *,
     fractions: Sequence[float] = FRACTIONS,
@@ -105,6 +149,8 @@ def classify(
     normalized: bool = False,
     seed: int = 0,
     unknown: int = 0,
+    callback: Callback = ignore,
+    spread: Spread | None = None,
 ) -> Classification:
     """Train a classifier for every label on some nodes, and try it on the others.
 
@@ -113,8 +159,8 @@ def classify(
 
     Parameters
     ----------
-    vectors
-        Of the nodes that have labels, float32, (nodes, dimension).
+    nodes
+        Those that have labels: of a model on disk, or their vectors, float32, (nodes, dimension).
     labels
         Their labels; each node has one at least.
     fractions
@@ -127,6 +173,10 @@ def classify(
         What the splits depend on.
     unknown
         Nodes that have labels and no vector.
+    callback
+        Told how far it is.
+    spread
+        Who tries the splits, where the model is on disk; None: this process.
 
     Raises
     ------
@@ -135,45 +185,84 @@ def classify(
     TooFewLabelledError
         A fraction leaves nothing to train on or to try.
     """
+    _check_package()
+    started = time.perf_counter()
+    count = len(nodes.rows if isinstance(nodes, StoredNodes) else nodes)
+    for fraction in fractions:
+        if not 0 < _trained(fraction, count) < count:
+            raise TooFewLabelledError(fraction, count)
+    trials = [Trial(fraction, split, seed) for fraction in fractions for split in range(splits)]
+    callback(ClassificationStarted(len(trials)))
+    if spread is not None and isinstance(nodes, StoredNodes):
+        tried = spread(try_stored, [(nodes, labels, normalized, trial) for trial in trials])
+    else:
+        vectors = nodes.vectors() if isinstance(nodes, StoredNodes) else nodes
+        examples = examples_of(vectors, labels, normalized)
+        tried = (try_split(examples, trial) for trial in trials)
+    found = np.array(list(_told(tried, callback))).reshape(len(fractions), splits, 2)
+    return Classification(
+        nodes=count,
+        labels=int(labels.label.max(initial=-1)) + 1,
+        unknown=unknown,
+        splits=splits,
+        normalized=normalized,
+        seed=seed,
+        fractions={
+            f"{fraction:g}": Scores(*own.mean(axis=0).tolist(), *own.std(axis=0).tolist())
+            for fraction, own in zip(fractions, found, strict=True)
+        },
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _told(tried: Iterator[tuple[float, float]], callback: Callback) -> Iterator[tuple[float, float]]:
+    for found in tried:
+        callback(ClassificationProgress(1))
+        yield found
+
+
+def _trained(fraction: float, nodes: int) -> int:
+    return round(fraction * nodes)
+
+
+def _check_package() -> None:
     try:
         import sklearn.linear_model  # noqa: F401
     except ImportError:
         raise MissingPackageError("classify", "scikit-learn", "classification") from None
-    started = time.perf_counter()
+
+
+def examples_of(vectors: Floats, labels: Labels, normalized: bool) -> Examples:
+    """Return vectors, of length 1 if wanted, and which labels they have."""
     rows = np.asarray(vectors, np.float64)
     if normalized:
         rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-30)
     truth = np.zeros((len(rows), int(labels.label.max(initial=-1)) + 1), np.bool_)
     truth[labels.node, labels.label] = True
-    found = {f"{fraction:g}": _scores(rows, truth, fraction, splits, seed) for fraction in fractions}
-    return Classification(
-        nodes=len(rows),
-        labels=truth.shape[1],
-        unknown=unknown,
-        splits=splits,
-        normalized=normalized,
-        seed=seed,
-        fractions=found,
-        seconds=time.perf_counter() - started,
-    )
+    return Examples(rows, truth)
 
 
-def _scores(rows: npt.NDArray[np.float64], truth: Flags, fraction: float, splits: int, seed: int) -> Scores:
+def try_stored(nodes: StoredNodes, labels: Labels, normalized: bool, trial: Trial) -> tuple[float, float]:
+    """As `try_split`, of nodes whose vectors are read first."""
+    _check_package()
+    with single_threaded_products():
+        return try_split(examples_of(nodes.vectors(), labels, normalized), trial)
+
+
+def try_split(examples: Examples, trial: Trial) -> tuple[float, float]:
+    """Train on some nodes, try on the others, and return micro and macro F1."""
     from sklearn.metrics import f1_score
 
-    trained = round(fraction * len(rows))
-    if not 0 < trained < len(rows):
-        raise TooFewLabelledError(fraction, len(rows))
-    found = np.empty((splits, 2))
-    for split in range(splits):
-        # The same order for all fractions: a larger one adds nodes to a smaller.
-        random = np.random.Generator(np.random.Philox(int(derive_key(seed, _CLASSIFICATION, split))))
-        known, asked = np.split(random.permutation(len(rows)), [trained])
-        told = surest(decisions(rows[known], truth[known], rows[asked]), truth[asked].sum(axis=1))
-        found[split] = [
-            f1_score(truth[asked], told, average=average, zero_division=0) for average in ("micro", "macro")
-        ]
-    return Scores(*found.mean(axis=0).tolist(), *found.std(axis=0).tolist())
+    rows, truth = examples
+    # The same order for all fractions: a larger one adds nodes to a smaller.
+    random = np.random.Generator(np.random.Philox(int(derive_key(trial.seed, _CLASSIFICATION, trial.split))))
+    known, asked = np.split(random.permutation(len(rows)), [_trained(trial.fraction, len(rows))])
+    told = surest(decisions(rows[known], truth[known], rows[asked]), truth[asked].sum(axis=1))
+    micro, macro = (
+        float(f1_score(truth[asked], told, average=average, zero_division=0))
+        for average in ("micro", "macro")
+    )
+    return micro, macro
 
 
 def decisions(

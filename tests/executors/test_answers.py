@@ -18,7 +18,7 @@ from known_graphs import cliques
 import daskgraph
 from daskgraph import Model, cli
 from daskgraph.errors import FixedKeyError, NoWorkersError, PieceFailedError, QuestionError
-from daskgraph.events import EvaluationProgress, Event
+from daskgraph.events import ClassificationProgress, EvaluationProgress, Event
 from daskgraph.executors.local_cluster import local_client
 from daskgraph.executors.spreading import ClusterSpread
 from executors.test_cluster import trainers
@@ -81,6 +81,33 @@ def test_evaluate__a_worker_is_killed(client: Client, model: Model) -> None:
     found = model.evaluate("train", client=client, callback=kill_one)
     assert killed
     assert plain(found) == plain(model.evaluate("train"))
+
+
+def test_classify__a_worker_is_killed(client: Client, model: Model, tmp_path: Path) -> None:
+    """Labels are the nodes' cliques; some nodes have two, and one is unknown."""
+    labels = {
+        name: [str(row % 5), "even"] if row % 2 else [str(row % 5)] for row, name in enumerate(model.names())
+    }
+    options: dict[str, Any] = {"fractions": [0.3, 0.7], "splits": 3, "normalized": True, "seed": 4}
+    killed: list[int] = []
+    told: list[int] = []
+
+    def kill_one(event: Event) -> None:
+        if isinstance(event, ClassificationProgress):
+            told.append(event.trials)
+            if not killed:
+                killed.append(trainers()[0])
+                os.kill(killed[0], signal.SIGKILL)
+
+    there = daskgraph.classify(model, labels | {"x": "0"}, **options, client=client, callback=kill_one)
+    assert killed
+    assert told == [1] * 6
+    here = daskgraph.classify(model, labels | {"x": "0"}, **options)
+    for fraction, scores in here.fractions.items():
+        assert vars(there.fractions[fraction]) == pytest.approx(vars(scores), abs=1e-3)
+    assert (
+        (there.nodes, there.labels, there.unknown) == (here.nodes, here.labels, here.unknown) == (180, 6, 1)
+    )
 
 
 def test_neighbors(client: Client, model: Model) -> None:
