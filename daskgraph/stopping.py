@@ -79,6 +79,14 @@ def shown_mrr(entry: Mapping[str, Any]) -> str:
     return f"MRR {judged_mrr(entry):.4f}" + (f" of {entry[JUDGED]}s" if JUDGED in entry else "")
 
 
+def held_epoch(history: History) -> int:
+    """Return the epoch whose vectors the model holds: the last, or a better one that was restored."""
+    if not history:
+        return 0
+    last = history[-1]
+    return int(last.get(RESTORED, last)["epoch"])
+
+
 def evaluations_waited(history: History) -> int:
     """Return how many evaluations brought nothing better since the best, or since one was last restored."""
     best = best_epoch(history)

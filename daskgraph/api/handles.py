@@ -16,6 +16,7 @@ from daskgraph.events import Callback, ignore
 from daskgraph.export import export
 from daskgraph.model import Model as ModelDescription
 from daskgraph.neighbors import Answer, find_entity, nearest, predict
+from daskgraph.stopping import held_epoch
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.threads import available_threads
 
@@ -241,6 +242,7 @@ class Model:
                 for kind in self.store.schema.entity_types
             },
             "epochs": self.epochs,
+            "holds_epoch": held_epoch(history),
             "trained_now_by": self.store.trainer(),
             "loss": history[-1]["loss"] if history else None,
             "snapshots": {name: _outline(self.store, name) for name in self.store.snapshots.names()},

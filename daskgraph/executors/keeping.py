@@ -9,7 +9,7 @@ from typing import Any
 from daskgraph.config import Config
 from daskgraph.errors import DamagedStoreError
 from daskgraph.events import Callback, Notice
-from daskgraph.stopping import RESTORED, History, best_epoch, is_over, shown_mrr
+from daskgraph.stopping import RESTORED, History, best_epoch, held_epoch, is_over, shown_mrr
 from daskgraph.store import ModelStore
 from daskgraph.store.snapshots import BEST
 
@@ -68,8 +68,7 @@ class Keeper:
         best = best_epoch(history)
         if not self._patience or best is None:
             return {}
-        held = history[-1].get(RESTORED, {}).get("epoch", history[-1]["epoch"])
-        if held != best and not self._restore(best, history):
+        if held_epoch(history) != best and not self._restore(best, history):
             return {}
         return {"best_epoch": best}
 

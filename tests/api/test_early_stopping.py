@@ -85,7 +85,9 @@ def test_stops_and_holds_the_best(source: Path, judged: Any, partitions: int) ->
     )
     assert model.history[-1]["restored"] == {"epoch": 2, "epochs": 9, "patience": 2}
     assert model.epochs == 4
-    assert {name: outline["epoch"] for name, outline in model.info()["snapshots"].items()} == {"best": 2}
+    info = model.info()
+    assert (info["epochs"], info["holds_epoch"]) == (4, 2)
+    assert {name: outline["epoch"] for name, outline in info["snapshots"].items()} == {"best": 2}
 
 
 def test_one_side_is_trained__its_figures_decide(source: Path) -> None:
