@@ -218,7 +218,9 @@ class Trainer:
             self._model.relation_weights,
             heads,
             tails,
-            *(table.chances for table in sides),
+            sides[0].chances,
+            sides[1].chances,
+            self._model.relation_candidates(group),
         )
 
     def _side(self, kind: str, table: TypeTable) -> tuple[Floats, Floats, Ids, Floats, Floats]:
