@@ -220,7 +220,8 @@ def _notice_odd_relations(collected: Collected, callback: Callback) -> None:
     edges = len(collected.splits["train"])
     if edges >= 1000 and 20 * len(collected.relations) > edges:
         count = len(collected.relations)
-        callback(Notice(f"{count} relations in {edges} edges: if these are no relations, give --columns"))
+        hint = "if these are no relations, say what the columns are, such as --columns head,tail,weight"
+        callback(Notice(f"{count:,} relations in {edges:,} edges: {hint}"))
 
 
 def _notice_held_out(collected: Collected, shares: Mapping[str, float], callback: Callback) -> None:

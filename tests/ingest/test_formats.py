@@ -221,3 +221,13 @@ def check_buckets(graph: GraphStore) -> None:
                     assert bounds[part] <= row < bounds[part + 1]
                 else:
                     assert bounds.tolist() == [0, graph.schema.entity_type(side).count]
+
+
+def test_ratings_without_a_header__are_noticed(tmp_path: Path) -> None:
+    """User, item and rating look like head, relation and tail."""
+    told: list[Event] = []
+    rows = [(f"u{number % 90}", f"i{number % 70}", number % 5) for number in range(1200)]
+    imported(write_edges(tmp_path / "ratings.tsv", rows), tmp_path, callback=told.append)
+    [text] = [event.text for event in told if isinstance(event, Notice)]
+    assert text.startswith("70 relations in 1,200 edges: ")
+    assert text.endswith("--columns head,tail,weight")
