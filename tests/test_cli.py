@@ -140,16 +140,6 @@ def test_import(mocked: Mock) -> None:
     ]
 
 
-def test_import__held_out(mocked: Mock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A number is a share, but where a file is called so."""
-    monkeypatch.chdir(tmp_path)
-    assert run("import", "a.tsv", "-o", "g.zarr", "--valid", "0.05", "--test", "5e-2").exit_code == 0
-    Path("0.05").write_text("a\tb\n")
-    assert run("import", "a.tsv", "-o", "g.zarr", "--valid", "0.05").exit_code == 0
-    given = [(entry.kwargs["valid"], entry.kwargs["test"]) for entry in mocked.mock_calls]
-    assert given == [(0.05, 0.05), ("0.05", None)]
-
-
 def test_plan(mocked: Mock) -> None:
     printed = rows(run("plan", "edges.tsv", "-o", "m.zarr", "-s", "training.epochs=3", "--workers", "2"))
     assert [
@@ -483,7 +473,7 @@ def test_classify(mocked: Mock) -> None:
         "cluster.workers=2",
     )
     assert found.stderr == (
-        "as DeepWalk does\n1,200 nodes of labels.tsv are not in the graph, and left out\n"
+        "as DeepWalk does\nnot in the graph, and left out: 1,200 of the nodes of labels.tsv\n"
     )
     printed = rows(found)
     assert printed[1] == ["0.5", "0.4100", "0.0100", "0.2700", "0.0200"]

@@ -113,6 +113,7 @@ def test_unknown_key(keys: dict[str, Any], message: str) -> None:
         ({"negatives": {"uniform": 0, "in_batch": False}}, "negatives.uniform = 0 leaves no candidates"),
         ({"model": {"dropout": 1.0}}, "model.dropout = 1.0 should be less than 1"),
         ({"loss": {"adversarial_temperature": 2.0}}, "adversarial_temperature = 2.0 has no place in softmax"),
+        ({"evaluation": {"sampling": "frequency"}}, "sampling = 'frequency' draws candidates; say how many"),
         ({"negatives": {"stand_for_all": True}}, "stand_for_all = True needs negatives.in_batch = false"),
         (
             {"loss": {"relation_prediction": 0.5}, "model": {"operator": "linear"}},

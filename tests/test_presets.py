@@ -23,6 +23,7 @@ from daskgraph.events import Event, Notice, TrainingFinished
 from daskgraph.planning import expected_pairs
 from daskgraph.presets import ALL_ENTITIES, BUDGET, PRESETS, UNIFORM_ALONE, Shape, Trials, choose
 from daskgraph.presets.shapes import ANY
+from daskgraph.presets.trials import EDGES
 from daskgraph.stopping import cooldown_factor
 from daskgraph.walks import kept_pairs
 
@@ -77,7 +78,7 @@ def test_choose__is_a_good_config_of_any_shape(name: str, shape: Shape) -> None:
         assert negatives.uniform >= 1000
         assert negatives.frequency == 0
         assert negatives.in_batch == (compared.most > UNIFORM_ALONE)
-    assert bool(config.evaluation.patience) == bool(shape.valid)
+    assert bool(config.evaluation.patience) == (shape.valid >= EDGES)
     assert config.training.epochs >= (2 if config.walks.per_node else 3)
     # What an import depends on is the same for all.
     assert config.model.dimension == choose(name).settings["model"]["dimension"]

@@ -97,14 +97,15 @@ def import_edges(
     {'entity': 3}
     """
     chosen = merge({}, given_keys(config))
-    listed, others = listed_sources(sources, valid=valid, test=test, labels=labels)
+    told = callback or ignore
+    listed, others = listed_sources(sources, told, valid=valid, test=test, labels=labels)
     return _import_edges(
         listed,
         Path(path),
         config=chosen,
         columns=columns,
         features=features,
-        callback=callback or ignore,
+        callback=told,
         **others,
     )
 
@@ -393,7 +394,7 @@ def classify(
         A model or its path.
     labels
         A file of two columns, node and label, a line for each label of a node (TSV, CSV, Parquet; plain,
-        .gz, .zst); a DataFrame of two columns, or a mapping from a node to its labels.
+        .gz, .zst); a DataFrame of two columns, or a mapping or Series from a node to its labels.
     entity_type
         What the nodes are; may be left out where there is but one type.
     fractions

@@ -39,7 +39,7 @@ def classify_model(
         return classify(
             StoredNodes(str(model.path.absolute()), kind, rows),
             Labels(node, label),
-            fractions=fractions if isinstance(fractions, Sequence) else (fractions,),
+            fractions=[fractions] if isinstance(fractions, int | float) else list(fractions),
             unknown=int((row_of < 0).sum()),
             callback=callback or ignore,
             spread=spread,
@@ -48,8 +48,9 @@ def classify_model(
 
 
 def _listed(source: Any) -> Any:
-    """Return what a mapping to single labels is as one to lists of them."""
-    if not isinstance(source, Mapping):
+    """Return what a mapping, or Series, to single labels is as one to lists of them."""
+    series = hasattr(source, "items") and hasattr(source, "index") and not hasattr(source, "columns")
+    if not isinstance(source, Mapping) and not series:
         return source
     single = (str, int)
     return {node: [own] if isinstance(own, single) else own for node, own in source.items()}

@@ -230,6 +230,7 @@ class Model:
     def info(self) -> dict[str, Any]:
         """Return all that there is to know about it, as plain data."""
         history = self.history
+        held = held_epoch(history)
         return {
             "kind": "model",
             "path": str(self.path),
@@ -242,9 +243,9 @@ class Model:
                 for kind in self.store.schema.entity_types
             },
             "epochs": self.epochs,
-            "holds_epoch": held_epoch(history),
+            "holds_epoch": held,
             "trained_now_by": self.store.trainer(),
-            "loss": history[-1]["loss"] if history else None,
+            "loss": next((entry["loss"] for entry in history if entry["epoch"] == held), None),
             "snapshots": {name: _outline(self.store, name) for name in self.store.snapshots.names()},
             "bytes": self.store.disk_bytes,
             "config": self.store.config,

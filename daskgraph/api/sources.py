@@ -19,6 +19,8 @@ GRAPH_SUFFIX = ".graph.zarr"
 WALKS_SUFFIX = ".walks.zarr"
 TRIAL_SUFFIX = ".trial.model.zarr"
 
+_CALLED = {"valid": "valid edges", "test": "test edges", "labels": "labels"}
+
 _ENDINGS = (".zst", ".gz", ".tsv", ".csv", ".txt", ".parquet", GRAPH_SUFFIX, ".zarr")
 
 
@@ -167,12 +169,15 @@ def chosen_types(
     return presets.types_for(preset, given, told=True)
 
 
-def listed_sources(sources: Any, **given: Any) -> tuple[list[Any], dict[str, Any]]:
+def listed_sources(sources: Any, callback: Callback, **given: Any) -> tuple[list[Any], dict[str, Any]]:
     """Return what is imported as train edges, and all else: what is given before what one folder holds."""
     listed = list(sources) if isinstance(sources, list | tuple) else [sources]
     if len(listed) != 1 or not is_folder(listed[0]):
         return listed, given
     files = source_files(listed[0])
+    for name, value in given.items():
+        if value is not None and getattr(files, name) is not None:
+            callback(Notice(f"{getattr(files, name)} is left out, for other {_CALLED[name]} are given"))
     return [files.train], {
         name: getattr(files, name) if value is None else value for name, value in given.items()
     }

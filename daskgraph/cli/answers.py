@@ -138,7 +138,7 @@ def classify(
         return
     click.echo(found["protocol"], err=True)
     if found["unknown"]:
-        click.echo(f"{found['unknown']:,} nodes of {labels} are not in the graph, and left out", err=True)
+        click.echo(f"not in the graph, and left out: {found['unknown']:,} of the nodes of {labels}", err=True)
     columns = ("trained on", "micro F1", "±", "macro F1", "±")
     tables.write_table(columns, tables.classification_rows(found))
 

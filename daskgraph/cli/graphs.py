@@ -1,6 +1,5 @@
 """Commands about graphs: import one, tell what training it will take."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -31,27 +30,16 @@ def _nodes(_: click.Context, parameter: click.Parameter, values: tuple[str, ...]
     return counts[""]
 
 
-def _held_out(_: click.Context, __: click.Parameter, value: str | None) -> str | float | None:
-    """Return a number where one is given; a file of such a name counts before."""
-    if value is None or Path(value).exists():
-        return value
-    try:
-        return float(value)
-    except ValueError:
-        return value
-
-
 @click.command("import")
 @click.argument("edges", nargs=-1, required=True)
 @click.option("-o", "--output", metavar="GRAPH.zarr", required=True, help="The graph store to write.")
 @columns_option
 @click.option(
     "--valid",
-    callback=_held_out,
     metavar="FILE|SHARE",
     help="Edges of the valid split, or a share of EDGES, such as 0.05, to hold out at random.",
 )
-@click.option("--test", callback=_held_out, metavar="FILE|SHARE", help="Likewise of the test split.")
+@click.option("--test", metavar="FILE|SHARE", help="Likewise of the test split.")
 @click.option("--labels", metavar="FILE", help="Id, label and description per entity.")
 @features_option
 @config_options
@@ -60,8 +48,8 @@ def import_(
     edges: tuple[str, ...],
     output: str,
     columns: list[str] | None,
-    valid: str | float | None,
-    test: str | float | None,
+    valid: str | None,
+    test: str | None,
     labels: str | None,
     features: dict[str, str] | None,
     files: tuple[str, ...],

@@ -38,6 +38,7 @@ def check(config: Config) -> None:
     _check_temperature(config)
     _check_relation_prediction(config)
     _check_patience(config)
+    _check_sampling(config)
     _check_jobs(config)
 
 
@@ -145,6 +146,12 @@ def _check_patience(config: Config) -> None:
     if config.evaluation.patience and not config.evaluation.every:
         allowed = "counts evaluations, and there are none while evaluation.every is 0; set that too"
         raise ConfigValueError("evaluation.patience", config.evaluation.patience, allowed)
+
+
+def _check_sampling(config: Config) -> None:
+    if config.evaluation.sampling != "uniform" and config.evaluation.candidates == "all":
+        allowed = "draws candidates; say how many with evaluation.candidates"
+        raise ConfigValueError("evaluation.sampling", config.evaluation.sampling, allowed)
 
 
 def _check_jobs(config: Config) -> None:

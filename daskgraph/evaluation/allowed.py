@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from daskgraph.comparing import Side
 from daskgraph.evaluation.known import Known, among, slices
+from daskgraph.graph import GraphSchema
 from daskgraph.store import GraphStore
 from daskgraph_kernels.ranking import Candidates, Compared
 
@@ -72,7 +73,7 @@ class Allowed:
         return Candidates(start, block.raw[rows], Compared(*(array[rows] for array in block.compared)))
 
 
-def occurring(graph: GraphStore, split: str, drawn: Mapping[str, Ids] | None) -> Allowed:
+def occurring(graph: GraphStore, split: str) -> dict[tuple[Side, int], Ids]:
     """Find the entities that stand on either side of a relation in train edges.
 
     Parameters
@@ -81,8 +82,10 @@ def occurring(graph: GraphStore, split: str, drawn: Mapping[str, Ids] | None) ->
         The graph.
     split
         Only relations count that it has edges of: memory grows with theirs alone.
-    drawn
-        By entity type the candidates, ascending, where not all entities are.
+
+    Returns
+    -------
+    By side and relation their rows, ascending.
     """
     relations = graph.schema.relations
     asked = np.zeros(len(relations), np.bool_)
@@ -95,14 +98,39 @@ def occurring(graph: GraphStore, split: str, drawn: Mapping[str, Ids] | None) ->
         for side in keys:
             ids = edges.head if side == "head" else edges.tail
             keys[side] = np.union1d(keys[side], edges.relation[wanted] * width + ids[wanted])
-    places: dict[tuple[Side, int], Ids] = {}
+    rows: dict[tuple[Side, int], Ids] = {}
     for side, own in keys.items():
         of, ids = np.divmod(own, width)
         for index in np.flatnonzero(asked).tolist():
-            found = ids[slice(*np.searchsorted(of, [index, index + 1]))]
-            kind = relations[index].head if side == "head" else relations[index].tail
-            places[side, index] = found if drawn is None else _places_in(drawn[kind], found)
-    return Allowed(places)
+            rows[side, index] = ids[slice(*np.searchsorted(of, [index, index + 1]))]
+    return rows
+
+
+def joined(chosen: Mapping[tuple[Side, int], Ids], schema: GraphSchema) -> tuple[dict[str, Ids], Allowed]:
+    """Return all candidates by type, ascending, and which of them every relation has chosen.
+
+    Parameters
+    ----------
+    chosen
+        By side and relation rows, ascending.
+    schema
+        Types of the relations.
+    """
+    by_kind: dict[str, list[Ids]] = {kind.name: [np.empty(0, np.int64)] for kind in schema.entity_types}
+    for (side, index), rows in chosen.items():
+        by_kind[side_type(schema, side, index)].append(rows)
+    whole = {kind: np.unique(np.concatenate(parts)) for kind, parts in by_kind.items()}
+    places = {
+        (side, index): np.searchsorted(whole[side_type(schema, side, index)], rows)
+        for (side, index), rows in chosen.items()
+    }
+    return whole, Allowed(places)
+
+
+def side_type(schema: GraphSchema, side: Side, relation: int) -> str:
+    """Return the entity type on a side of a relation."""
+    kind = schema.relations[relation]
+    return kind.head if side == "head" else kind.tail
 
 
 def stretches(relations: Ids) -> Iterator[tuple[int, slice]]:
@@ -110,14 +138,6 @@ def stretches(relations: Ids) -> Iterator[tuple[int, slice]]:
     bounds = [0, *(np.flatnonzero(np.diff(relations)) + 1).tolist(), len(relations)]
     for first, last in pairwise(bounds):
         yield int(relations[first]), slice(first, last)
-
-
-def _places_in(chosen: Ids, ids: Ids) -> Ids:
-    """Return where those of `ids` stand that are in `chosen`; both ascending."""
-    places = np.searchsorted(chosen, ids)
-    inside = places < len(chosen)
-    inside[inside] = chosen[places[inside]] == ids[inside]
-    return places[inside]
 
 
 def _place_in(allowed: Ids, place: int) -> int:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -184,10 +185,16 @@ def classify(
         scikit-learn is not installed.
     TooFewLabelledError
         A fraction leaves nothing to train on or to try.
+    ValueError
+        There are no splits or fractions, or these are no numbers.
     """
     _check_package()
     started = time.perf_counter()
     count = len(nodes.rows if isinstance(nodes, StoredNodes) else nodes)
+    if splits < 1:
+        raise ValueError(f"splits should be 1 or more, not {splits!r}")
+    if not fractions or not all(isinstance(fraction, Real) for fraction in fractions):
+        raise ValueError(f"fractions should be numbers between 0 and 1, not {fractions!r}")
     for fraction in fractions:
         if not 0 < _trained(fraction, count) < count:
             raise TooFewLabelledError(fraction, count)

@@ -87,9 +87,9 @@ def evaluate(
         `candidates` or `sampling` is none of these.
     """
     started = time.perf_counter()
-    if isinstance(candidates, int) and sampling == "uniform" and candidates >= _most(graph):
+    if isinstance(candidates, int) and candidates >= _most(graph):
         # All are taken, and figures are to say so.
-        candidates = "all"
+        candidates, sampling = "all", "uniform"
     protocol = Protocol(graph.fingerprint, split, candidates, sampling, filtered, constrained, seed)
     if split not in graph.splits:
         raise UnknownSplitError(split, tuple(graph.splits))

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daskgraph.comparing import Comparer, Side
-from daskgraph.evaluation.allowed import occurring
+from daskgraph.evaluation.allowed import Allowed, joined, occurring, side_type
 from daskgraph.evaluation.figures import Ranks
 from daskgraph.evaluation.known import known_answers, nothing_known
 from daskgraph.evaluation.protocol import Protocol
@@ -64,13 +64,7 @@ class Task:
     def _ranker(self) -> Ranker:
         vectors, graph, protocol = self.vectors, self.graph, self.protocol
         comparer = Comparer(vectors.model, vectors.parameters)
-        drawn = None
-        if not isinstance(protocol.candidates, str):
-            drawn = {
-                kind.name: _drawn(graph, kind.name, kind.count, protocol.candidates, protocol)
-                for kind in vectors.model.schema.entity_types
-            }
-        allowed = occurring(graph, protocol.split, drawn) if protocol.constrained else None
+        drawn, allowed = candidates_of(graph, protocol)
         return Ranker(vectors, comparer, available_threads(self.threads), drawn, allowed)
 
 
@@ -102,7 +96,33 @@ def _as_edges(count: int, report: Callable[[float], None]) -> Report:
     return lambda share: report(share * count)
 
 
-def _drawn(graph: GraphStore, kind: str, count: int, wanted: int, protocol: Protocol) -> Ids:
+def candidates_of(graph: GraphStore, protocol: Protocol) -> tuple[dict[str, Ids] | None, Allowed | None]:
+    """Return the candidates by type, ascending, and those that each relation allows; None: all of them.
+
+    Where a number of candidates is constrained, so many of those that a relation allows are drawn for each of
+    its sides: of so many of all hardly one might be left.
+    """
+    schema = graph.schema
+    if not protocol.constrained:
+        if isinstance(protocol.candidates, str):
+            return None, None
+        return {
+            kind.name: _drawn(protocol, kind.name, graph.degrees(kind.name)) for kind in schema.entity_types
+        }, None
+    rows = occurring(graph, protocol.split)
+    if isinstance(protocol.candidates, str):
+        return None, Allowed(rows)
+    degrees = {kind.name: graph.degrees(kind.name) for kind in schema.entity_types}
+    chosen = {}
+    for (side, index), own in rows.items():
+        uses = degrees[side_type(schema, side, index)][own]
+        chosen[side, index] = own[_drawn(protocol, f"{side} of {schema.relations[index].name}", uses)]
+    return joined(chosen, schema)
+
+
+def _drawn(protocol: Protocol, stream: str, degrees: Ids) -> Ids:
+    """Return places of those that are drawn, ascending; what they are drawn for decides which."""
+    wanted = int(protocol.candidates)
     if protocol.sampling == "uniform":
-        return sample(kind, count, wanted, protocol.seed)
-    return sample_by_frequency(kind, graph.degrees(kind), wanted, protocol.seed)
+        return sample(stream, len(degrees), wanted, protocol.seed)
+    return sample_by_frequency(stream, degrees, wanted, protocol.seed)

@@ -25,7 +25,7 @@ class Protocol:
     """Whose edges are ranked."""
 
     candidates: str | int = "all"
-    """"all" entities, or the number of entities that are drawn from all of them."""
+    """"all" entities, or how many are drawn from all, or from all of the relation where `constrained`."""
 
     sampling: str = "uniform"
     """How they are drawn: every entity with the same chance, or in proportion to its train edges."""
@@ -40,22 +40,24 @@ class Protocol:
     """What the draws depend on."""
 
     def __post_init__(self) -> None:
-        if self.candidates != "all" and (isinstance(self.candidates, str) or self.candidates < 1):
+        number = isinstance(self.candidates, int) and not isinstance(self.candidates, bool)
+        if self.candidates != "all" and (not number or int(self.candidates) < 1):
             raise ValueError(f"candidates should be 'all' or a number of entities, not {self.candidates!r}")
         if self.sampling not in SAMPLINGS:
             raise ValueError(f"sampling should be one of {', '.join(SAMPLINGS)}, not {self.sampling!r}")
+        if self.sampling != "uniform" and self.candidates == "all":
+            raise ValueError(f"sampling by {self.sampling} draws candidates: say how many, not 'all'")
 
     @property
     def name(self) -> str:
         """The protocol in a few words, such as "filtered, against all entities"."""
         kind = "filtered" if self.filtered else "raw"
+        entities = "entities of the relation" if self.constrained else "entities"
         if self.candidates == "all":
-            against = "all entities"
-        elif self.sampling == "uniform":
-            against = f"{self.candidates} sampled entities"
-        else:
-            against = f"{self.candidates} entities sampled by frequency"
-        return f"{kind}, against {against}{' of the relation' if self.constrained else ''}"
+            return f"{kind}, against all {entities}"
+        if self.sampling == "uniform":
+            return f"{kind}, against {self.candidates} sampled {entities}"
+        return f"{kind}, against {self.candidates} {entities} sampled by frequency"
 
     @property
     def comparable(self) -> str:

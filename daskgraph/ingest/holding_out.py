@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,9 +24,21 @@ RUN = 1 << 20
 """Edges that are drawn at once: what is on the way takes some 50 MB."""
 
 
-def is_share(source: Any) -> bool:
-    """Tell whether what is given for a split is a number, the share of train edges to hold out for it."""
-    return isinstance(source, Real) and not isinstance(source, bool)
+def share_of(source: Any) -> float | None:
+    """Return the share of train edges that is to be held out for a split, if not edges of its own are given.
+
+    A share is a number, or one as people write it, "0.05" or "5%", unless a file is called so.
+    """
+    if isinstance(source, str) and not Path(source).exists():
+        return _number(source)
+    return float(source) if isinstance(source, Real) and not isinstance(source, bool) else None
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        return None
 
 
 def check_shares(shares: Mapping[str, float]) -> None:
@@ -38,7 +51,7 @@ def check_shares(shares: Mapping[str, float]) -> None:
         raise ShareError(split, share, f"leaves no train edges: together they are {sum(shares.values()):g}")
 
 
-def hold_out(collected: Collected, shares: Mapping[str, float], config: Config) -> Collected:
+def hold_out(collected: Collected, shares: Mapping[str, float], config: Config) -> tuple[Collected, int]:
     """Take a share of the train edges for each of some splits, each edge with the same chance.
 
     Which edges these are follows from `training.seed` and the names of their entities and relation, whatever
@@ -55,6 +68,10 @@ def hold_out(collected: Collected, shares: Mapping[str, float], config: Config) 
     config
         Tells the relations' types, and the seed.
 
+    Returns
+    -------
+    All edges again, and how many stay in the train split that were drawn.
+
     Raises
     ------
     ShareError
@@ -63,17 +80,28 @@ def hold_out(collected: Collected, shares: Mapping[str, float], config: Config) 
     train, relations = collected.splits["train"], relations_of(collected, config)
     draws = _draws(train, collected, relations, config.training.seed)
     split = np.searchsorted(np.cumsum(list(shares.values())), draws, side="right").astype(np.int8)
+    drawn = np.bincount(split, minlength=len(shares))
     _give_back(split, len(shares), draws, train, relations)
+    left = np.bincount(split, minlength=len(shares))
     splits = {"train": _selected(train, split == len(shares))}
     for index, (name, share) in enumerate(shares.items()):
         splits[name] = _selected(train, split == index)
-        if not len(splits[name]):
-            reason = f"holds out none of {len(train):,} train edges: give more, or a file"
-            raise ShareError(name, share, reason)
+        if not left[index]:
+            raise ShareError(name, share, _why_none(len(train), int(drawn[index])))
     splits |= {name: edges for name, edges in collected.splits.items() if name not in splits}
-    return replace(
-        collected, splits={name: splits[name] for name in ("train", "valid", "test") if name in splits}
-    )
+    ordered: dict[str, CodedEdges] = {
+        name: splits[name] for name in ("train", "valid", "test") if name in splits
+    }
+    return replace(collected, splits=ordered), int((drawn - left)[: len(shares)].sum())
+
+
+def _why_none(edges: int, drawn: int) -> str:
+    if drawn:
+        return (
+            f"holds out none of {edges:,} train edges: each of the {drawn:,} that were drawn is needed, for "
+            "an entity or relation has no other; give a file"
+        )
+    return f"holds out none of {edges:,} train edges: give more, or a file"
 
 
 def _draws(
@@ -124,8 +152,8 @@ def _give_back(
         lonely = [np.flatnonzero(selected & held & ~trained[codes]) for codes, selected in ends]
         users = np.concatenate([codes[places] for (codes, _), places in zip(ends, lonely, strict=True)])
         places = np.concatenate(lonely)
-        # The edge with the smallest draw, so that their order does not matter.
-        order = np.argsort(draws[places], kind="stable")
+        # By neither the order of edges nor that of splits.
+        order = np.argsort(_mixed(draws[places].view(np.uint64)), kind="stable")
         _, firsts = np.unique(users[order], return_index=True)
         needed = draws[places[order[firsts]]]
         out = np.flatnonzero(held)

@@ -23,7 +23,7 @@ from daskgraph.graph import GraphSchema
 from daskgraph.ingest.buckets import bucket_edges, count_uses
 from daskgraph.ingest.collecting import Collected, collect
 from daskgraph.ingest.features import read_features
-from daskgraph.ingest.holding_out import check_shares, hold_out, is_share
+from daskgraph.ingest.holding_out import check_shares, hold_out, share_of
 from daskgraph.ingest.labels import Labels, read_labels, sort_order
 from daskgraph.ingest.layout import explain_columns
 from daskgraph.ingest.numbering import Numbering, number
@@ -42,7 +42,7 @@ def import_edges(
     columns: Sequence[str] | None = None,
     valid: Any = None,
     test: Any = None,
-    labels: str | Path | Mapping[str, str] | None = None,
+    labels: Any = None,
     features: Mapping[str, Any] | None = None,
     callback: Callback = ignore,
 ) -> dict[str, Any]:
@@ -64,8 +64,8 @@ def import_edges(
         The edges of these splits, which share the numbering; or a share of the train edges, from 0 to 1, to
         be held out for them.
     labels
-        A file of id, label and perhaps description, or a mapping from id to label; ids that are not in
-        the graph are ignored.
+        A file or DataFrame of id, label and perhaps description, or a mapping from id to label; ids that are
+        not in the graph are ignored.
     features
         By featurised type a file, DataFrame, sparse matrix or mapping of its entities and their features;
         entities that are not in the graph are ignored.
@@ -100,7 +100,7 @@ def import_edges(
     started = time.perf_counter()
     config = config or Config()
     given = {"train": sources, "valid": valid, "test": test}
-    shares = {split: float(source) for split, source in given.items() if is_share(source)}
+    shares = {split: share for split in ("valid", "test") if (share := share_of(given[split])) is not None}
     check_shares(shares)
     listed = {split: _as_list(source) for split, source in given.items() if split not in shares}
     splits = {split: several for split, several in listed.items() if several}
@@ -118,8 +118,8 @@ def import_edges(
         collected = collect(splits, config, columns, pool, callback)
         _notice_odd_relations(collected, callback)
         if shares:
-            collected = hold_out(collected, shares, config)
-            _notice_held_out(collected, shares, callback)
+            collected, kept = hold_out(collected, shares, config)
+            _notice_held_out(collected, shares, kept, callback)
         numbering = number(collected, config, pairs)
         _notice_partitions(numbering.schema, config, callback)
         _notice_unknown_entities(numbering, callback)
@@ -224,10 +224,14 @@ def _notice_odd_relations(collected: Collected, callback: Callback) -> None:
         callback(Notice(f"{count:,} relations in {edges:,} edges: {hint}"))
 
 
-def _notice_held_out(collected: Collected, shares: Mapping[str, float], callback: Callback) -> None:
-    held = " and ".join(f"{len(collected.splits[split]):,} {split}" for split in shares)
-    left = f"{len(collected.splits['train']):,} are left to train"
-    callback(Notice(f"{held} edges are held out at random; {left}, every entity and relation among them"))
+def _notice_held_out(
+    collected: Collected, shares: Mapping[str, float], kept: int, callback: Callback
+) -> None:
+    counts = {split: len(collected.splits[split]) for split in (*shares, "train")}
+    total = sum(counts.values())
+    held = " and ".join(f"{counts[split]:,} {split} ({counts[split] / total:.1%})" for split in shares)
+    needed = f"; {kept:,} more were drawn, but an entity or relation would have no train edge" if kept else ""
+    callback(Notice(f"held out at random: {held} of {total:,} edges{needed}"))
 
 
 def _notice_partitions(schema: GraphSchema, config: Config, callback: Callback) -> None:

@@ -42,8 +42,9 @@ class Labels:
         return found[0], found[1]
 
 
-def read_labels(source: str | Path | Mapping[str, str]) -> Labels:
-    """Read a labels file (tabs or commas between the columns; plain, gzip or zstd), or take a mapping.
+def read_labels(source: Any) -> Labels:
+    """Read a labels file (tabs or commas between the columns; plain, gzip or zstd), or take a mapping, or a
+    DataFrame of two or three columns.
 
     Raises
     ------
@@ -54,6 +55,8 @@ def read_labels(source: str | Path | Mapping[str, str]) -> Labels:
     """
     if isinstance(source, Mapping):
         rows = [(str(name), str(label), "") for name, label in source.items()]
+    elif hasattr(source, "columns"):
+        rows = list(_table_rows(source))
     else:
         rows = list(_rows(Path(source)))
     first = {name: (label, description) for name, label, description in reversed(rows)}
@@ -69,6 +72,15 @@ def sort_order(names: pa.Array) -> npt.NDArray[np.integer[Any]]:
     """Return the permutation that sorts strings by their bytes, int32 where that is enough."""
     order = numbers_of(pc.sort_indices(names), np.uint64)
     return order.astype(np.int32 if len(order) < 1 << 31 else np.int64)
+
+
+def _table_rows(table: Any) -> Iterator[tuple[str, str, str]]:
+    if not 2 <= len(table.columns) <= 3:
+        reason = "two or three columns are expected: id, label and perhaps description"
+        raise SourceError(type(table).__name__, reason)
+    for row in table.itertuples(index=False):
+        name, label, *more = map(str, row)
+        yield name, label, more[0] if more else ""
 
 
 def _rows(path: Path) -> Iterator[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from daskgraph.errors import ConfigValueError
 from daskgraph.graph import UNTYPED_RELATION
 from daskgraph.presets.shapes import ANY, NOTHING, THINNING, WALKABLE, Shape
-from daskgraph.presets.trials import CANDIDATES, MOST_TRIALS, Trials, trials_for
+from daskgraph.presets.trials import CANDIDATES, EDGES, MOST_TRIALS, Trials, trials_for
 from daskgraph.presets.yielding import flat, ruled_out
 
 KNOWLEDGE_GRAPH, NETWORK, RECOMMENDER = "knowledge-graph", "network", "recommender"
@@ -371,6 +371,10 @@ def _epochs(preset: Preset, cost: float, most: int, fewest: int = 3) -> None:
 def _evaluation(preset: Preset, shape: Shape, pace: Pace) -> None:
     """Watch the valid edges, if there are any, and stop when they get no better."""
     if not shape.valid:
+        return
+    if shape.valid < EDGES and "evaluation.patience" not in preset.given:
+        why = f"{shape.valid:,} valid edges are too few to tell one epoch from another"
+        preset.reasons.append(Reason("no early stopping", why))
         return
     epochs = preset.settings["training"]["epochs"]
     every = max(1, epochs // 15)

@@ -19,7 +19,7 @@ FEWEST, ENOUGH = 3, 12
 """Epochs of a trial. Short ones favour weak regularizers, for nothing is learnt by heart yet."""
 
 EDGES = 50
-"""With fewer valid edges than these, one factor looks like another."""
+"""With fewer valid edges than these, one factor, or epoch, looks like another."""
 
 CANDIDATES = 1000
 """Candidates of a trial at most: each stands for as many as there are for it, so factors mean the same."""

@@ -116,6 +116,17 @@ def test_model__labels_are_not_features(
 
 
 @pytest.mark.compiled
+@pytest.mark.parametrize(
+    "wrong", [{"splits": 0}, {"fractions": "0.5"}, {"fractions": []}, {"fractions": [True, "x"]}]
+)
+def test_model__no_numbers(
+    planted: tuple[daskgraph.Model, dict[str, list[str]]], wrong: dict[str, Any]
+) -> None:
+    with pytest.raises(ValueError, match="should be"):
+        daskgraph.classify(*planted, **wrong)
+
+
+@pytest.mark.compiled
 def test_model__labels_of_any_source(
     planted: tuple[daskgraph.Model, dict[str, list[str]]], tmp_path: Path
 ) -> None:
@@ -123,9 +134,10 @@ def test_model__labels_of_any_source(
     table = pd.DataFrame([(node, label) for node, own in labels.items() for label in own])
     table.to_csv(tmp_path / "labels.tsv.gz", sep="\t", header=False, index=False)
     options: dict[str, Any] = {"fractions": [0.5], "splits": 1}
-    sources = [tmp_path / "labels.tsv.gz", table.set_axis(["entity", "feature"], axis=1), labels]
+    series = pd.Series({node: own[0] for node, own in labels.items()})
+    sources = [tmp_path / "labels.tsv.gz", table.set_axis(["entity", "feature"], axis=1), labels, series]
     first, *others = [daskgraph.classify(model.path, source, **options).fractions for source in sources]
-    assert others == [first, first]
+    assert others == [first, first, first]
     with pytest.raises(NothingLabelledError, match="none of its nodes is an entity"):
         daskgraph.classify(model, {"stranger": "0"})
     table.assign(more="x", much="y").to_csv(tmp_path / "wide.tsv", sep="\t", header=False, index=False)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +47,14 @@ def figures(ranks: list[tuple[float, int]]) -> dict[str, Any]:
 def expected(
     naive: Naive,
     splits: dict[str, list[Triple]],
-    chosen: dict[str, list[int]],
+    chosen: Callable[[str, int], Any],
     filtered: bool,
-    constrained: bool,
     side: str,
 ) -> list[tuple[float, int]]:
     known = {edge for edges in splits.values() for edge in edges} if filtered else set()
-    found, place = [], 0 if side == "head" else 2
+    found = []
     for edge in splits["test"]:
-        relation = naive.model.schema.relations[edge[1]]
-        rows = chosen[relation.head if side == "head" else relation.tail]
-        if constrained:
-            allowed = {other[place] for other in splits["train"] if other[1] == edge[1]}
-            rows = [row for row in rows if row in allowed]
+        rows = chosen(side, edge[1])
         wide = rank(naive, side, edge, rows, known, ROUNDING)
         found.append(rank(naive, side, edge, rows, known, 0))
         # What float32 can not tell apart is no matter of right and wrong.
@@ -131,26 +127,32 @@ def test_evaluate__equals_its_naive_twin(
         patch.setattr(ranking, "TILE", 3)
         patch.setattr(pieces, "SLICE_BYTES", 0)
         graph = write_random_graph(Path(folder) / "g.zarr", schema, splits)
-        rows = {
-            kind: list(range(count))
-            if candidates == "all"
-            else sample(kind, count, candidates, 7).tolist()
-            if sampling == "uniform"
-            else sample_by_frequency(kind, graph.degrees(kind), candidates, 7).tolist()
-            for kind, count in counts.items()
-        }
+        degrees = {kind: graph.degrees(kind) for kind in counts}
+
+        def rows(side: str, index: int) -> Any:
+            relation, place = schema.relations[index], 0 if side == "head" else 2
+            kind = relation.head if side == "head" else relation.tail
+            known = sorted({edge[place] for edge in splits["train"] if edge[1] == index})
+            ids = np.array(known if constrained else range(counts[kind]), np.int64)
+            stream = f"{side} of {relation.name}" if constrained else kind
+            if candidates == "all" or candidates >= max(counts.values()):
+                return ids.tolist()
+            if sampling == "uniform":
+                return ids[sample(stream, len(ids), candidates, 7)].tolist()
+            return ids[sample_by_frequency(stream, degrees[kind][ids], candidates, 7)].tolist()
+
         found = evaluate(
             in_memory(naive),
             graph,
             candidates=candidates,
-            sampling=sampling,
+            sampling="uniform" if candidates == "all" else sampling,
             filtered=filtered,
             constrained=constrained,
             per_relation=True,
             threads=2,
             seed=7,
         ).to_dict()
-    sides = {side: expected(naive, splits, rows, filtered, constrained, side) for side in ("head", "tail")}
+    sides = {side: expected(naive, splits, rows, filtered, side) for side in ("head", "tail")}
     check(found, sides["head"] + sides["tail"], 12)
     for side, ranks in sides.items():
         check(found["sides"][side], ranks, 12)
@@ -279,7 +281,7 @@ LIKE = {"candidates": 20, "sampling": "frequency", "seed": 3}
 @pytest.mark.parametrize(
     "change",
     [
-        {"candidates": "all"},
+        {"candidates": "all", "sampling": "uniform"},
         {"candidates": 21},
         {"sampling": "uniform"},
         {"seed": 4},
@@ -301,9 +303,11 @@ def test_evaluate__as_many_candidates_as_there_are_are_all(wide: GraphStore) -> 
     naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
     model = in_memory(naive)
     most = max(kind.count for kind in wide.schema.entity_types)
-    one, other = evaluate(model, wide), evaluate(model, wide, candidates=most)
-    assert other.protocol.name == "filtered, against all entities"
-    assert one.gain_over(other) == 0
+    one = evaluate(model, wide)
+    for sampling in ("uniform", "frequency"):
+        other = evaluate(model, wide, candidates=most, sampling=sampling)
+        assert other.protocol.name == "filtered, against all entities"
+        assert one.gain_over(other) == 0
     fewer = evaluate(model, wide, candidates=most - 1)
     assert fewer.protocol.name == f"filtered, against {most - 1} sampled entities"
 
@@ -329,9 +333,12 @@ def test_evaluate__refusals(wide: GraphStore, tmp_path: Path) -> None:
     naive = random_model(wide.schema, {"model": {"dimension": 4}}, np.random.default_rng(1))
     with pytest.raises(UnknownSplitError):
         evaluate(in_memory(naive), wide, "valid")
-    for wrong in ("some", 0, -3):
+    wrong: Any
+    for wrong in ("some", 0, -3, 2.5, True):
         with pytest.raises(ValueError, match="'all' or a number"):
             evaluate(in_memory(naive), wide, candidates=wrong)
+    with pytest.raises(ValueError, match="say how many"):
+        evaluate(in_memory(naive), wide, sampling="frequency")
     with pytest.raises(ValueError, match="uniform, frequency"):
         evaluate(in_memory(naive), wide, candidates=3, sampling="often")
     other = wide_graph(tmp_path / "other.zarr", edges=10)

@@ -147,15 +147,23 @@ def test_share_beside_a_file(tmp_path: Path) -> None:
 
 
 def test_tree__every_entity_stays(tmp_path: Path) -> None:
-    """No edge of a star can go without a leaf that would have none, but those that are there twice."""
+    """No edge of a star can go without a leaf that would have none."""
     star = [("hub", f"leaf{number}") for number in range(300)]
-    with pytest.raises(ShareError, match=r"valid = 0\.5 holds out none of 300 train edges"):
+    with pytest.raises(
+        ShareError, match=r"valid = 0\.5 holds out none of 300 train edges: each of .* needed"
+    ):
         imported(write_edges(tmp_path / "star.tsv", star), tmp_path, valid=0.5)
     assert not (tmp_path / "g.graph.zarr").exists()
+    told: list[Event] = []
     ring = [(f"n{number}", f"n{(number + 1) % 300}") for number in range(300)]
-    graph = imported(write_edges(tmp_path / "ring.tsv", ring), tmp_path, valid=0.5)
+    graph = imported(
+        write_edges(tmp_path / "ring.tsv", ring), tmp_path, valid=0.4, test=0.4, callback=told.append
+    )
     check_coverage(graph)
-    assert graph.splits["valid"] > 75
+    # Which edge goes back has nothing to do with its split.
+    assert 0.6 < graph.splits["valid"] / graph.splits["test"] < 1.6
+    [text] = [event.text for event in told if isinstance(event, Notice)]
+    assert text.endswith("more were drawn, but an entity or relation would have no train edge")
 
 
 def test_notice_and_sources(tmp_path: Path) -> None:
@@ -163,15 +171,37 @@ def test_notice_and_sources(tmp_path: Path) -> None:
     frame = pd.DataFrame(random_rows(1000, 50), columns=["head", "relation", "tail"])
     graph = imported(frame, tmp_path, valid=np.float64(0.1), test=0.2, callback=told.append)
     texts = [event.text for event in told if isinstance(event, Notice)]
-    held = f"{graph.splits['valid']} valid and {graph.splits['test']} test edges are held out at random"
-    assert texts == [
-        f"{held}; {graph.splits['train']} are left to train, every entity and relation among them"
-    ]
+    valid, test = (f"{graph.splits[key]} {key} ({graph.splits[key] / 1000:.1%})" for key in ("valid", "test"))
+    assert texts == [f"held out at random: {valid} and {test} of 1,000 edges"]
     assert graph.sources == [
         {"split": "train", "name": "DataFrame"},
         {"split": "valid", "name": "train", "share": 0.1},
         {"split": "test", "name": "train", "share": 0.2},
     ]
+
+
+@pytest.mark.parametrize("share", ["0.2", "20%", 0.2])
+def test_shares_as_people_write_them(tmp_path: Path, share: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = random_rows(400, 30)
+    splits = splits_of(rows, tmp_path, test=share)
+    assert splits == splits_of(rows, tmp_path, test=0.2)
+    if isinstance(share, str):
+        write_edges(Path(share), rows[:3])
+        assert sum(splits_of(rows, tmp_path, test=share)["test"].values()) == 3
+
+
+def test_share_in_the_place_of_a_folders_file(tmp_path: Path) -> None:
+    from daskgraph import api
+
+    for split in ("train", "valid", "test"):
+        write_edges(tmp_path / f"{split}.tsv", random_rows(400, 30))
+    told: list[Event] = []
+    found = api.import_edges(tmp_path, tmp_path / "g.zarr", test=0.1, callback=told.append)
+    assert found["edges"]["valid"] == 400
+    assert found["edges"]["test"] < 100
+    left_out = f"{tmp_path / 'test.tsv'} is left out, for other test edges are given"
+    assert left_out in [event.text for event in told if isinstance(event, Notice)]
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 5, float("nan"), float("inf")])

@@ -2,15 +2,34 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from edge_files import write_edges, write_packed
 
 from daskgraph.config import Config
 from daskgraph.errors import AmbiguousEntityError, EdgeFileError, SourceError
-from daskgraph.ingest import find_files
+from daskgraph.ingest import find_files, import_edges
 from ingest.test_formats import imported
 
 EDGES = [("/m/1", "r", "/m/2"), ("/m/2", "r", "/m/3"), ("/m/3", "r", "/m/4")]
+
+
+@pytest.mark.parametrize("columns", [["id", "label"], ["id", "label", "description"]])
+def test_labels_of_a_table(tmp_path: Path, columns: list[str]) -> None:
+    table = pd.DataFrame([("/m/2", "Casino Royale", "a film"), ("/m/9", "nowhere", "")]).iloc[
+        :, : len(columns)
+    ]
+    graph = imported(
+        write_edges(tmp_path / "edges.tsv", EDGES), tmp_path, labels=table.set_axis(columns, axis=1)
+    )
+    found, descriptions = graph.labels("entity"), graph.descriptions("entity")
+    assert found is not None
+    assert graph.names("entity").name(found.row("Casino Royale")) == "/m/2"
+    if descriptions is not None:
+        assert descriptions.name(found.row("Casino Royale")) == "a film"
+    assert (descriptions is not None) == (len(columns) == 3)
+    with pytest.raises(SourceError, match="DataFrame: two or three columns are expected"):
+        import_edges(tmp_path / "edges.tsv", tmp_path / "other.zarr", labels=table[[0]])
 
 
 @pytest.mark.parametrize("name", ["names.tsv", "names.tsv.gz", "names.csv"])
