@@ -185,9 +185,6 @@ class Model:
             temperature=np.float32(loss.adversarial_temperature),
             dropout=np.float32(model.dropout),
             gradient_candidates=np.float32(negatives.gradient_candidates),
-            relation_prediction=np.float32(
-                loss.relation_prediction if OPERATORS[group.operator].multiplies else 0
-            ),
         )
 
     def _margin(self, group: Group, entity_type: str) -> np.float32:
@@ -207,11 +204,6 @@ class Model:
         return (
             ADVERSARIAL.get(name, LOSSES[name]) if self.config.loss.adversarial_temperature else LOSSES[name]
         )
-
-    def relation_candidates(self, group: Group) -> npt.NDArray[np.bool_]:
-        """Return which relations an edge of a group might have, shape (relations,)."""
-        candidates: npt.NDArray[np.bool_] = self.group_index == self.groups.index(group)
-        return candidates
 
     @cached_property
     def relation_weights(self) -> Floats:

@@ -76,8 +76,6 @@ class Options:
     mask_positives: bool = False
     dropout: float = 0.0
     gradient_candidates: int = 0
-    relation_prediction: float = 0.0
-    allowed_relations: tuple[int, ...] | None = None
     featurized: tuple[str, ...] = ()
     features: int = 6
     dimension: int = 4
@@ -91,8 +89,7 @@ class Options:
     @property
     def form(self) -> naive.Form:
         names = set(naive.Form._fields)
-        given = {key: value for key, value in vars(self).items() if key in names}
-        return naive.Form(**given | {"relations": self.allowed_relations})
+        return naive.Form(**{key: value for key, value in vars(self).items() if key in names})
 
     def but(self, **changes: Any) -> "Options":
         return replace(self, **changes)
@@ -154,7 +151,6 @@ def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.
         temperature=np.float32(options.temperature),
         dropout=np.float32(options.dropout),
         gradient_candidates=np.float32(options.gradient_candidates),
-        relation_prediction=np.float32(options.relation_prediction),
     )
 
 
@@ -188,10 +184,7 @@ def make_tables(options: Options) -> Tables:
     tail_features = head_features if options.same_type else lists("tail", options.tails)
     operators = on_heads, sums[0], on_tails, sums[1]
     features = head_features, tail_features
-    allowed = np.ones(options.relations, np.bool_)
-    if options.allowed_relations is not None:
-        allowed = np.isin(np.arange(options.relations), options.allowed_relations)
-    return Tables._make((*head, *tail, *operators, weights, *features, NO_CHANCES, NO_CHANCES, allowed))
+    return Tables._make((*head, *tail, *operators, weights, *features, NO_CHANCES, NO_CHANCES))
 
 
 def make_batches(options: Options, count: int = 1) -> Batches:
@@ -202,8 +195,6 @@ def make_batches(options: Options, count: int = 1) -> Batches:
     relation = random.integers(options.relations, size=edges)
     if not options.reciprocal:
         relation = np.repeat(random.integers(options.relations, size=count), options.edges)
-    if options.allowed_relations is not None:
-        relation = np.array(options.allowed_relations)[relation % len(options.allowed_relations)]
     weight = random.uniform(0.2, 2, edges if options.weighted else 0)
     return Batches(
         random.integers(options.heads, size=edges),

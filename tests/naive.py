@@ -151,9 +151,6 @@ class Form(NamedTuple):
     mask_positives: bool = False
     regularizer: str = "n3"
     regularization: float = 0.0
-    relation_prediction: float = 0.0
-    relations: tuple[int, ...] | None = None
-    """Those among which an edge's own is foretold; None: all."""
 
 
 class Edges(NamedTuple):
@@ -190,43 +187,18 @@ def batch_loss(
     """
     sides, still = _sides(form, values, edges), _sides(form, fixed or values, edges)
     loss = sum(_side_loss(form, edges, side, sides[side], still[side]) for side in sides)
-    if form.relation_prediction:
-        loss += form.relation_prediction * sum(
-            _relation_loss(form, edges, values, side) for side in sides if form.corrupt in ("both", side)
-        )
     return loss, _penalty(form, values, edges, [rows for side in sides.values() for rows in side[:2]])
-
-
-def _rows(values: Mapping[str, Reals], edges: Edges, use: str) -> Reals:
-    """The rows of one field of a batch's edges."""
-    side = use.split("_")[0]
-    key = side if side in values else "head"
-    common = values.get(f"{key}_common", np.zeros(0))
-    ids, lists = getattr(edges, use), edges.features.get(key)
-    out: Reals = values[key][ids] if lists is None else means(values[key], lists, ids)
-    out = out + common if len(common) else out
-    return out if edges.kept is None else out * edges.kept[use]
-
-
-def _relation_loss(form: Form, edges: Edges, values: Mapping[str, Reals], side: str) -> float:
-    """Softmax of each edge's score under every relation that may be its own."""
-    other = "head" if side == "tail" else "tail"
-    parameters, count = values[f"{other}_parameters"], len(edges.head)
-    query, own = _rows(values, edges, other), _rows(values, edges, side)
-    columns = [
-        (operate(form.operator, parameters, np.full(count, relation), query) * own).sum(axis=1)
-        if form.relations is None or relation in form.relations
-        else np.full(count, -np.inf)
-        for relation in range(len(parameters))
-    ]
-    scores = np.array(columns).T
-    picked = scores[np.arange(count), edges.relation]
-    return float((edges.weight * (np.logaddexp.reduce(scores, axis=1) - picked)).sum())
 
 
 def _sides(form: Form, values: Mapping[str, Reals], edges: Edges) -> dict[str, Side]:
     def rows(use: str) -> Reals:
-        return _rows(values, edges, use)
+        side = use.split("_")[0]
+        key = side if side in values else "head"
+        common = values.get(f"{key}_common", np.zeros(0))
+        ids, lists = getattr(edges, use), edges.features.get(key)
+        out: Reals = values[key][ids] if lists is None else means(values[key], lists, ids)
+        out = out + common if len(common) else out
+        return out if edges.kept is None else out * edges.kept[use]
 
     def ready(*raw: Reals) -> Side:
         return Side(*(prepare(form.comparator, form.bias, part) for part in raw))

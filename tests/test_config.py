@@ -116,25 +116,6 @@ def test_unknown_key(keys: dict[str, Any], message: str) -> None:
         ({"evaluation": {"sampling": "frequency"}}, "sampling = 'frequency' draws candidates; say how many"),
         ({"negatives": {"stand_for_all": True}}, "stand_for_all = True needs negatives.in_batch = false"),
         (
-            {"loss": {"relation_prediction": 0.5}, "model": {"operator": "linear"}},
-            "relation_prediction = 0.5 needs model.operator = diagonal or complex_diagonal",
-        ),
-        (
-            {"loss": {"relation_prediction": 0.5}, "model": {"operator": "diagonal"}},
-            "relation_prediction = 0.5 needs model.reciprocal = true",
-        ),
-        (
-            {"loss": {"relation_prediction": 0.5}, "model": {"operator": "diagonal", "comparator": "cos"}},
-            "relation_prediction = 0.5 needs model.comparator = dot",
-        ),
-        (
-            {
-                "loss": {"relation_prediction": 0.5},
-                "model": {"operator": "diagonal", "reciprocal": True, "bias": True},
-            },
-            "relation_prediction = 0.5 needs model.bias = false",
-        ),
-        (
             {
                 "negatives": {"stand_for_all": True, "in_batch": False},
                 "loss": {"function": "ranking"},

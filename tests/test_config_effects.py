@@ -94,12 +94,6 @@ CASES: dict[str, tuple[dict[str, Any], Any, Any, Callable[..., bool]]] = {
     "loss.adversarial_temperature": ({"loss": {"function": "logistic"}}, 0.0, 1.0, changes_vectors),
     "loss.regularizer": ({"loss": {"regularization": 0.1}}, "n3", "l2", changes_vectors),
     "loss.regularization": ({}, 0.0, 0.1, changes_vectors),
-    "loss.relation_prediction": (
-        {"model": {"operator": "complex_diagonal", "reciprocal": True}},
-        0.0,
-        0.5,
-        changes_vectors,
-    ),
     "negatives.in_batch": ({}, True, False, changes_vectors),
     "negatives.uniform": ({}, 5, 9, changes_vectors),
     "negatives.stand_for_all": ({"negatives": {"in_batch": False}}, False, True, changes_vectors),

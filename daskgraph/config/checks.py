@@ -36,7 +36,6 @@ def check(config: Config) -> None:
     _check_candidates(config)
     _check_stand_for_all(config)
     _check_temperature(config)
-    _check_relation_prediction(config)
     _check_patience(config)
     _check_sampling(config)
     _check_jobs(config)
@@ -122,24 +121,6 @@ def _check_temperature(config: Config) -> None:
     if config.loss.function == "softmax" and config.loss.adversarial_temperature:
         allowed = "has no place in softmax, which weighs candidates by their scores already; leave it at 0"
         raise ConfigValueError("loss.adversarial_temperature", config.loss.adversarial_temperature, allowed)
-
-
-def _check_relation_prediction(config: Config) -> None:
-    from daskgraph_kernels import names
-
-    if not config.loss.relation_prediction:
-        return
-    operators = {config.model.operator, *(config.operator_of(relation) for relation in config.relations)}
-    for key, fits in (
-        (f"model.operator = {' or '.join(names.MULTIPLYING)}", operators.intersection(names.MULTIPLYING)),
-        ("model.comparator = dot", config.model.comparator == "dot"),
-        ("model.reciprocal = true", config.model.reciprocal),
-        ("model.bias = false", not config.model.bias),
-    ):
-        if not fits:
-            raise ConfigValueError(
-                "loss.relation_prediction", config.loss.relation_prediction, f"needs {key}"
-            )
 
 
 def _check_patience(config: Config) -> None:

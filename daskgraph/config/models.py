@@ -133,8 +133,6 @@ class LossConfig(Section):
     """What keeps vectors short."""
     regularization: NonNegative = 0.0
     """Factor on the regularizer; 0: off."""
-    relation_prediction: NonNegative = 0.0
-    """What foretelling an edge's relation from its ends counts beside foretelling an end; 0: it is not."""
 
 
 class NegativesConfig(Section):

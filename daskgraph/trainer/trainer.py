@@ -218,9 +218,7 @@ class Trainer:
             self._model.relation_weights,
             heads,
             tails,
-            sides[0].chances,
-            sides[1].chances,
-            self._model.relation_candidates(group),
+            *(table.chances for table in sides),
         )
 
     def _side(self, kind: str, table: TypeTable) -> tuple[Floats, Floats, Ids, Floats, Floats]:

@@ -37,7 +37,6 @@ from .calls import (
 from .jit import caller, inner_kernel, variant
 from .negatives import HEAD_SIDE, TAIL_SIDE
 from .products import as_matrix
-from .relation_prediction import predict_relations
 from .transposing import transpose
 from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
 
@@ -341,17 +340,5 @@ def reciprocal(functions, settings, tables, work, sizes):
             work.tail_parameter_gradient,
         ),
     )
-    if settings.relation_prediction > 0:
-        d_heads, d_tails = heads.gradient[:size], tails.gradient[:size]
-        if settings.corrupt_tail:
-            gradients = work.head_parameter_gradient, d_heads, d_tails
-            loss += predict_relations(
-                functions, settings, tables, work, tables.head_parameters, raw_heads, raw_tails, gradients
-            )
-        if settings.corrupt_head:
-            gradients = work.tail_parameter_gradient, d_tails, d_heads
-            loss += predict_relations(
-                functions, settings, tables, work, tables.tail_parameters, raw_tails, raw_heads, gradients
-            )
     drop_gradient(functions, settings, work, sizes)
     return loss, penalty

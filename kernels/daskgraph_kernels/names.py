@@ -9,5 +9,3 @@ LOSSES = ["softmax", "logistic", "ranking", "hinge"]
 REGULARIZERS = ["n3", "l2"]
 # Operators and comparators that take rows for complex numbers: these must have an even length.
 EVEN = ["complex_diagonal", "rotation", "complex_modulus"]
-# Operators that multiply: under dot they can be foretold.
-MULTIPLYING = ["diagonal", "complex_diagonal"]

@@ -17,9 +17,6 @@ _UNIT = 1.0 / 4294967296.0
 NO_CHANCES = np.zeros(0)
 """Where all rows are alike."""
 
-NO_RELATIONS = np.zeros(0, np.bool_)
-"""Where none is foretold."""
-
 HEAD_SIDE = 0
 TAIL_SIDE = 1
 

@@ -26,9 +26,6 @@ class Operator(NamedTuple):
     parameters: dict[str, tuple[str, str]]
     complex: bool = False  # rows are complex numbers, and so are parameters that are regularised
     regularized: bool = True  # its parameters count for the penalty
-    # Every number of the operator multiplies numbers of a row: under dot, each relation's score of an edge is
-    #   a product with one vector of the edge.
-    multiplies: bool = False
 
 
 @variant(FORWARD)
@@ -227,7 +224,7 @@ def _unit_numbers(parameters, relation, cosines, sines):
 OPERATORS: dict[str, Operator] = {
     "none": Operator(none_forward, none_backward, {}),
     "translation": Operator(translation_forward, translation_backward, {"translation": ("d", "zeros")}),
-    "diagonal": Operator(diagonal_forward, diagonal_backward, {"diagonal": ("d", "ones")}, multiplies=True),
+    "diagonal": Operator(diagonal_forward, diagonal_backward, {"diagonal": ("d", "ones")}),
     "linear": Operator(linear_forward, linear_backward, {"linear": ("d,d", "identity")}),
     "affine": Operator(
         affine_forward, affine_backward, {"linear": ("d,d", "identity"), "translation": ("d", "zeros")}
@@ -237,7 +234,6 @@ OPERATORS: dict[str, Operator] = {
         complex_diagonal_backward,
         {"real": ("d/2", "ones"), "imaginary": ("d/2", "zeros")},
         complex=True,
-        multiplies=True,
     ),
     # A turn has the modulus 1, whatever its phase: there is nothing to keep short.
     "rotation": Operator(

@@ -120,12 +120,6 @@ def describe_edges(settings, tables, batches, work, batch, sizes):
     """Weights of the batch's edges; a slot for the gradient of each of its relations: how many there are."""
     first = batches.starts[batch]
     slots = 0
-    if settings.relation_prediction > 0:
-        # All of them are candidates, and get a gradient.
-        slots = len(work.slot_of)
-        for relation in range(slots):
-            work.slot_of[relation] = relation
-            work.batch_relations[relation] = relation
     for i in range(sizes.batch):
         relation = batches.relation[first + i]
         weight = tables.relation_weights[relation]

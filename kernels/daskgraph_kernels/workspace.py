@@ -19,8 +19,7 @@ from .adagrad import (
 from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
 from .dropout import drop
 from .jit import Chances, Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
-from .losses import softmax
-from .negatives import NO_CHANCES, NO_RELATIONS, ignore_positives
+from .negatives import NO_CHANCES, ignore_positives
 from .regularizers import add_n3
 from .rounding import round_gradient
 from .rows import FEATURE_LISTS, NO_FEATURES, FeatureLists, gather
@@ -52,7 +51,6 @@ class Functions(NamedTuple):
     ignore_positives: Variant = ignore_positives
     round_gradient: Variant = round_gradient
     regularizer: Variant = add_n3
-    relation_loss: Variant = softmax
     merge_repeats: Variant = merge_repeats
     step_parameters: Variant = step_parameters
     step_common: Variant = step_common
@@ -93,7 +91,6 @@ class Settings(NamedTuple):
     temperature: np.float32 = np.float32(0)  # of self-adversarial weights
     dropout: np.float32 = np.float32(0)
     gradient_candidates: np.float32 = np.float32(0)  # about how many candidates an edge changes; 0: all
-    relation_prediction: np.float32 = np.float32(0)  # what foretelling an edge's relation counts
 
 
 class Tables(NamedTuple):
@@ -120,7 +117,6 @@ class Tables(NamedTuple):
     tail_features: FeatureLists = NO_FEATURES
     head_chances: NDArray[np.float64] = NO_CHANCES  # (rows of head_ranges,): sums of chances to be drawn
     tail_chances: NDArray[np.float64] = NO_CHANCES
-    relation_candidates: NDArray[np.bool_] = NO_RELATIONS  # (relations,): those that an edge may have
 
 
 class Batches(NamedTuple):
@@ -167,13 +163,6 @@ class Workspace(NamedTuple):
     hash_table: Integers  # (m, 2)
     merged: NDArray[np.bool_]  # (uses,)
     counters: NDArray[np.uint64]  # (2,): key and number of the batch, for what is drawn in it
-    relation_query: Floats  # (batch, s): what an operator is multiplied with; (0, s) if none is foretold
-    relation_query_gradient: Floats
-    relation_scores: Floats  # (batch * relations,), then their gradients
-    relation_positive: Floats  # (2, batch): scores of the edges' own relations, their gradients
-    relation_weights: Floats  # (batch,)
-    relation_rows: Floats  # (batch, d)
-    relation_norms: Floats  # (0,)
     links: Links
 
 
@@ -201,7 +190,7 @@ SETTINGS = record(
     types.int64,
     *[types.float32] * 6,
     *[types.boolean] * 2,
-    *[types.float32] * 4,
+    *[types.float32] * 3,
 )
 SIZES = record(Sizes, *[types.int64] * 3)
 TABLES = record(
@@ -211,14 +200,13 @@ TABLES = record(
     Vector,
     *[FEATURE_LISTS] * 2,
     *[Chances] * 2,
-    Flags,
 )
 WORKSPACE = record(
     Workspace,
     *[Ids, Ids, Matrix, Matrix, Vector, Vector, Matrix],
     *[Matrix, Vector, Vector, Matrix, Ids, Ids, Ids, Ids, Ids],
     *[Matrix, Matrix, Vector, Vector, Vector, Vector, Matrix, Matrix, Vector, Vector, Ranges, Flags],
-    *[Counters, Matrix, Matrix, Vector, Matrix, Vector, Matrix, Vector, LINKS],
+    *[Counters, LINKS],
 )
 
 
@@ -235,8 +223,7 @@ def allocate(
     batch, head_extra, tail_extra = sizes
     uses = 2 * batch + head_extra + tail_extra
     operated = 2 * batch if reciprocal else batch + tail_extra
-    foretold = batch if settings.relation_prediction > 0 else 0
-    slots = relations if foretold else min(batch, relations) if reciprocal else 1
+    slots = min(batch, relations) if reciprocal else 1
     in_batch = batch if settings.in_batch else 0
 
     def floats(*shape: int) -> Floats:
@@ -275,13 +262,6 @@ def allocate(
         hash_table=np.zeros((1 << (2 * uses).bit_length(), 2), np.int64),
         merged=np.zeros(uses, np.bool_),
         counters=np.zeros(2, np.uint64),
-        relation_query=floats(foretold, parameter_size),
-        relation_query_gradient=floats(foretold, parameter_size),
-        relation_scores=floats(foretold * relations),
-        relation_positive=floats(2, foretold),
-        relation_weights=floats(foretold),
-        relation_rows=floats(foretold, dimension),
-        relation_norms=floats(0),
         links=allocate_links(0, 0, dimension) if links is None else links,
     )
 

@@ -130,21 +130,6 @@ def test_batch__dropout(operator: str, reciprocal: bool) -> None:
     check(Options(operator, "squared_l2", "logistic", reciprocal, dropout=0.4, **every))
 
 
-@pytest.mark.parametrize("operator", ["diagonal", "complex_diagonal"])
-@pytest.mark.parametrize(
-    "more",
-    [
-        {},
-        {"corrupt": "tail", "same_type": True, "weighted": True, "common": True, "max_norm": 1.5},
-        {"corrupt": "head", "relations": 6, "allowed_relations": (1, 2, 5), "padding": 3},
-        {"dropout": 0.4, "regularization": 0.05, "loss": "logistic", "edges": 9},
-        {"featurized": ("tail",), "all_candidates": True},
-    ],
-)
-def test_batch__foretells_relations(operator: str, more: dict[str, Any]) -> None:
-    check(Options(operator, reciprocal=True, relation_prediction=0.6, **more))
-
-
 @pytest.mark.parametrize("reciprocal", [False, True], ids=["standard", "reciprocal"])
 @pytest.mark.parametrize(("comparator", "loss"), [("dot", "softmax"), ("l2", "logistic"), ("cos", "hinge")])
 def test_batch__rounded_gradients_are_right_on_average(comparator: str, loss: str, reciprocal: bool) -> None:

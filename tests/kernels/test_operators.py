@@ -3,7 +3,6 @@ import numpy as np
 import pytest
 from kernel_examples import Floats, random_floats
 
-from daskgraph_kernels.names import MULTIPLYING
 from daskgraph_kernels.names import OPERATORS as NAMES
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size, parameter_shape
 
@@ -62,22 +61,6 @@ def test_initial_parameters__change_nothing(name: str) -> None:
     _, rows, out = example(name)
     OPERATORS[name].forward(parameters, RELATIONS, rows, out)
     np.testing.assert_allclose(out, rows, rtol=1e-6)
-
-
-@pytest.mark.parametrize("name", MULTIPLYING)
-def test_operators_that_multiply(name: str) -> None:
-    """A score is a product of the operator with the vector that its gradient is."""
-    random = np.random.default_rng(4)
-    rows, others = random_floats(random, 5, 6), random_floats(random, 5, 6)
-    packed = random_floats(random, 3, packed_size(OPERATORS[name], 6))
-    relations, own = np.array([2, 0, 1, 1, 0]), np.arange(5)
-    out, vector = np.empty_like(rows), np.zeros_like(rows)
-    OPERATORS[name].forward(packed, relations, rows, out)
-    OPERATORS[name].backward(packed, relations, own, rows, others, np.zeros_like(rows), vector)
-    np.testing.assert_allclose(
-        (vector * packed[relations]).sum(axis=1), (out * others).sum(axis=1), rtol=1e-5
-    )
-    assert {kind for kind, operator in OPERATORS.items() if operator.multiplies} == set(MULTIPLYING)
 
 
 def test_parameter_shape() -> None:

@@ -21,7 +21,7 @@ from naive_trainer import NaiveTrainer
 from daskgraph_kernels import sgd
 from daskgraph_kernels.batch import reciprocal, standard
 from daskgraph_kernels.dropout import drop
-from daskgraph_kernels.negatives import HEAD_SIDE, NO_CHANCES, NO_RELATIONS, TAIL_SIDE
+from daskgraph_kernels.negatives import HEAD_SIDE, NO_CHANCES, TAIL_SIDE
 from daskgraph_kernels.operators import OPERATORS, initial_parameters, packed_size
 from daskgraph_kernels.rows import NO_FEATURES
 from daskgraph_kernels.workspace import Batches, Tables, addresses
@@ -166,7 +166,7 @@ class Epoch:
         head, tail = self.kinds(group)
         operators = self.head_parameters, self.head_sums, self.tail_parameters, self.tail_sums
         features = [self.features.get(kind, NO_FEATURES) for kind in (head, tail)]
-        chances = NO_CHANCES, NO_CHANCES, NO_RELATIONS
+        chances = NO_CHANCES, NO_CHANCES
         return Tables._make((*side(head), *side(tail), *operators, self.weights, *features, *chances))
 
     def train(self) -> list[tuple[float, float]]:
