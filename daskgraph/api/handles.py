@@ -69,6 +69,9 @@ class Graph:
             "features": _features(self.store),
             "relations": len(self.relations),
             "edges": self.edges,
+            "held_out": {
+                source["split"]: source["share"] for source in self.store.sources if "share" in source
+            },
             "weighted": self.store.schema.weighted,
             "partitions": self.store.schema.partitions,
             "bytes": self.store.disk_bytes,

@@ -198,6 +198,7 @@ def test_share_in_the_place_of_a_folders_file(tmp_path: Path) -> None:
         write_edges(tmp_path / f"{split}.tsv", random_rows(400, 30))
     told: list[Event] = []
     found = api.import_edges(tmp_path, tmp_path / "g.zarr", test=0.1, callback=told.append)
+    assert api.info(tmp_path / "g.zarr")["held_out"] == {"test": 0.1}
     assert found["edges"]["valid"] == 400
     assert found["edges"]["test"] < 100
     left_out = f"{tmp_path / 'test.tsv'} is left out, for other test edges are given"
