@@ -80,9 +80,9 @@ def hold_out(collected: Collected, shares: Mapping[str, float], config: Config) 
     train, relations = collected.splits["train"], relations_of(collected, config)
     draws = _draws(train, collected, relations, config.training.seed)
     split = np.searchsorted(np.cumsum(list(shares.values())), draws, side="right").astype(np.int8)
-    drawn = np.bincount(split, minlength=len(shares))
+    drawn = np.bincount(split, minlength=len(shares) + 1)
     _give_back(split, len(shares), draws, train, relations)
-    left = np.bincount(split, minlength=len(shares))
+    left = np.bincount(split, minlength=len(shares) + 1)
     splits = {"train": _selected(train, split == len(shares))}
     for index, (name, share) in enumerate(shares.items()):
         splits[name] = _selected(train, split == index)

@@ -166,6 +166,21 @@ def test_tree__every_entity_stays(tmp_path: Path) -> None:
     assert text.endswith("more were drawn, but an entity or relation would have no train edge")
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_few_edges__all_may_be_drawn(tmp_path: Path, seed: int) -> None:
+    """Two edges between the same two entities: both are drawn at times, and one of them has to stay."""
+    rows = [("a", "r", "b"), ("b", "s", "a"), ("a", "s", "b"), ("c", "r", "d"), ("c", "s", "d")]
+    config = Config.from_dict({"training": {"seed": seed}})
+    file = write_edges(tmp_path / "edges.tsv", rows)
+    try:
+        graph = imported(file, tmp_path, config=config, valid=0.5, test=0.49)
+    except ShareError:
+        assert not (tmp_path / "g.graph.zarr").exists()
+        return
+    check_coverage(graph)
+    assert graph.splits["train"] >= 2
+
+
 def test_notice_and_sources(tmp_path: Path) -> None:
     told: list[Event] = []
     frame = pd.DataFrame(random_rows(1000, 50), columns=["head", "relation", "tail"])
