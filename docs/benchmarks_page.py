@@ -56,11 +56,14 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
   both sides, against all entities (in c against 100,000 drawn ones). b is FB15k; other graphs are drawn,
   with communities planted in them.
 
-b and b-rounded are of three pairs. On an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six
-pairs), and evaluation 2.7 × (2.6 to 4.4); a, c, d1 and d2 on an earlier Intel Xeon 7.4, 4.3, 3.7 and 9.0 ×.
-On an AMD EPYC with AVX-512 a, c and d1 were 8.4 × (7.4 to 8.6), 6.1 × (5.8 to 6.7) and 4.3 × (4.2 to 4.4) in
-three pairs each, 0.78, 0.73 and 0.66 of that machine: there other guests of it make the same training a third
-slower from one minute to the next.
+What the ratios are depends on the machine. The table is of an AMD EPYC with AVX-512 (Zen 5), whose other
+guests make the same training a third slower from one minute to the next: d1 was 4.3 × there on another day
+(4.2 to 4.4 in three pairs). On an Intel Xeon with AVX-512 a, b, c, d1 and d2 were 7.4, 5.3, 4.5, 3.3 and 8.5 ×,
+0.46, 0.57, 0.38, 0.36 and 0.53 of it, and evaluation 3.7 ×; on an earlier one a, c, d1 and d2 7.4, 4.3, 3.7
+and 9.0 ×; on an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six pairs), and evaluation 2.7 ×
+(2.6 to 4.4). b-rounded is of three pairs, on the AMD EPYC with AVX2. MRR of one training each differs by some
+per cent from one machine to another: d2's was 0.0939 beside PBG's 0.0913 on the Xeon. Shares above 1 say
+that SciPy's BLAS, by which they are measured, does not reach what this processor can.
 """
 
 EVALUATION = """### Evaluation
