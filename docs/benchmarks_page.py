@@ -59,11 +59,11 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
 What the ratios are depends on the machine. The table is of an AMD EPYC with AVX-512 (Zen 5), whose other
 guests make the same training a third slower from one minute to the next: d1 was 4.3 × there on another day
 (4.2 to 4.4 in three pairs). On an Intel Xeon with AVX-512 a, b, c, d1 and d2 were 7.4, 5.3, 4.5, 3.3 and
-8.5 ×, 0.46, 0.57, 0.38, 0.36 and 0.53 of it, and evaluation 3.7 ×; on an earlier one a, c, d1 and d2 7.4, 4.3, 3.7
-and 9.0 ×; on an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six pairs), and evaluation 2.7 ×
-(2.6 to 4.4). b-rounded is of three pairs, on the AMD EPYC with AVX2. MRR of one training each differs by some
-per cent from one machine to another: d2's was 0.0939 beside PBG's 0.0913 on the Xeon. Shares above 1 say
-that SciPy's BLAS, by which they are measured, does not reach what this processor can.
+8.5 ×, 0.46, 0.57, 0.38, 0.36 and 0.53 of it, and evaluation 3.7 ×; on an earlier one a, c, d1 and d2 7.4,
+4.3, 3.7 and 9.0 ×; on an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six pairs), and
+evaluation 2.7 × (2.6 to 4.4). b-rounded is of three pairs, on the AMD EPYC with AVX2. MRR of one training
+each differs by some per cent from one machine to another: d2's was 0.0939 beside PBG's 0.0913 on the Xeon.
+Shares above 1 say that SciPy's BLAS, by which they are measured, does not reach what this processor can.
 """
 
 EVALUATION = """### Evaluation
