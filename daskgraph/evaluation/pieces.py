@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -102,27 +102,35 @@ def candidates_of(graph: GraphStore, protocol: Protocol) -> tuple[dict[str, Ids]
     Where a number of candidates is constrained, so many of those that a relation allows are drawn for each of
     its sides: of so many of all hardly one might be left.
     """
-    schema = graph.schema
+    schema, every, uses = graph.schema, isinstance(protocol.candidates, str), cache(graph.degrees)
     if not protocol.constrained:
-        if isinstance(protocol.candidates, str):
+        if every:
             return None, None
-        return {
-            kind.name: _drawn(protocol, kind.name, graph.degrees(kind.name)) for kind in schema.entity_types
-        }, None
+        kinds = schema.entity_types
+        return {kind.name: _drawn(protocol, kind.name, uses, kind.name, kind.count) for kind in kinds}, None
     rows = occurring(graph, protocol.split)
-    if isinstance(protocol.candidates, str):
+    if every:
         return None, Allowed(rows)
-    degrees = {kind.name: graph.degrees(kind.name) for kind in schema.entity_types}
     chosen = {}
     for (side, index), own in rows.items():
-        uses = degrees[side_type(schema, side, index)][own]
-        chosen[side, index] = own[_drawn(protocol, f"{side} of {schema.relations[index].name}", uses)]
+        kind, stream = side_type(schema, side, index), f"{side} of {schema.relations[index].name}"
+        chosen[side, index] = own[_drawn(protocol, stream, uses, kind, len(own), own)]
     return joined(chosen, schema)
 
 
-def _drawn(protocol: Protocol, stream: str, degrees: Ids) -> Ids:
-    """Return places of those that are drawn, ascending; what they are drawn for decides which."""
+def _drawn(
+    protocol: Protocol,
+    stream: str,
+    uses: Callable[[str], Ids],
+    kind: str,
+    count: int,
+    rows: Ids | None = None,
+) -> Ids:
+    """Return places of those of `count` entities that are drawn, ascending; `rows`: which these are, if not
+    all of a type.
+    """
     wanted = int(protocol.candidates)
     if protocol.sampling == "uniform":
-        return sample(stream, len(degrees), wanted, protocol.seed)
+        return sample(stream, count, wanted, protocol.seed)
+    degrees = uses(kind) if rows is None else uses(kind)[rows]
     return sample_by_frequency(stream, degrees, wanted, protocol.seed)
