@@ -167,6 +167,7 @@ class Model:
             complex_parameters=OPERATORS[group.operator].complex,
             separate=comparator.rescales or model.bias,
             keeps_scores=comparator.keeps_scores,
+            product=comparator.product,
             bias=model.bias,
             shared_table=group.head == group.tail,
             in_batch=negatives.in_batch and not group.all_candidates,

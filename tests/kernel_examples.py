@@ -133,6 +133,7 @@ def make_settings(options: Options, rate: float = 0.1, relation_rate: float = 0.
         complex_parameters=OPERATORS[options.operator].complex,
         separate=comparator.rescales or options.bias,
         keeps_scores=comparator.keeps_scores,
+        product=comparator.product,
         bias=options.bias,
         shared_table=options.same_type,
         in_batch=options.in_batch and not options.all_candidates,

@@ -90,6 +90,7 @@ class Step:
             complex_parameters=self.operator.complex,
             separate=self.comparator.rescales or bool(case.get("bias")),
             keeps_scores=True,
+            product=self.comparator.product,
             bias=bool(case.get("bias")),
             shared_table=bool(case.get("same_type")),
             in_batch=case.get("num_batch_negs", 1) > 0 and not all_candidates,

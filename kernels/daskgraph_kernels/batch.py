@@ -106,6 +106,26 @@ def _pair_backward(functions, settings, query, positive, scores, gradient):
 
 
 @inner_kernel
+def _positives_in_block(settings):
+    """Whether positives are scored among the in-batch candidates, on the diagonal."""
+    return settings.product and settings.in_batch and settings.corrupt_head and settings.corrupt_tail
+
+
+@inner_kernel
+def _take_diagonal(matrix, out):
+    """Out (b,) = the first b numbers on the diagonal of matrix (b, n)."""
+    for i in range(len(out)):
+        out[i] = matrix[i, i]
+
+
+@inner_kernel
+def _set_diagonal(matrix, values):
+    """The first b numbers on the diagonal of matrix (b, n) = values (b,)."""
+    for i in range(len(values)):
+        matrix[i, i] = values[i]
+
+
+@inner_kernel
 def _ignore_positives(functions, settings, ranges, ids, first, scores):
     """Mark each row's own positive, ids[first + i], as ignored where it stands among the candidates."""
     call_ignore_positives(
@@ -211,23 +231,31 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     _score(functions, settings, tail_queries, tail_candidates, tail_scores, 0)
     _score(functions, settings, head_queries, own_heads, head_scores, columns)
     transpose(tail_scores, columns, columns, head_scores, False)
+    head_positive, tail_positive = work.positive[HEAD_SIDE, :size], work.positive[TAIL_SIDE, :size]
+    if _positives_in_block(settings):
+        _take_diagonal(tail_scores, tail_positive)
+        _take_diagonal(head_scores, head_positive)
+    else:
+        _pair(functions, settings, tail_queries, positive_tails, tail_positive)
+        _pair(functions, settings, head_queries, positive_heads, head_positive)
     if settings.corrupt_tail:
         _ignore_positives(functions, settings, tables.tail_ranges, work.ids, len(heads.rows), tail_scores)
     if settings.corrupt_head:
         _ignore_positives(functions, settings, tables.head_ranges, work.ids, 0, head_scores)
 
-    head_positive, tail_positive = work.positive[HEAD_SIDE, :size], work.positive[TAIL_SIDE, :size]
-    head_d, tail_d = work.positive_gradient[HEAD_SIDE, :size], work.positive_gradient[TAIL_SIDE, :size]
-    _pair(functions, settings, tail_queries, positive_tails, tail_positive)
-    _pair(functions, settings, head_queries, positive_heads, head_positive)
     loss = _lose(functions, settings, work, TAIL_SIDE, tail_scores, tail_gradient)
     loss += _lose(functions, settings, work, HEAD_SIDE, head_scores, head_gradient)
+    head_d, tail_d = work.positive_gradient[HEAD_SIDE, :size], work.positive_gradient[TAIL_SIDE, :size]
+    if _positives_in_block(settings):
+        _set_diagonal(tail_gradient, tail_d)
+        _set_diagonal(head_gradient, head_d)
 
     transpose(head_gradient, columns, columns, tail_gradient, True)
     _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)
     _score_backward(functions, settings, head_queries, own_heads, head_scores, head_gradient, columns)
-    _pair_backward(functions, settings, tail_queries, positive_tails, tail_positive, tail_d)
-    _pair_backward(functions, settings, head_queries, positive_heads, head_positive, head_d)
+    if not _positives_in_block(settings):
+        _pair_backward(functions, settings, tail_queries, positive_tails, tail_positive, tail_d)
+        _pair_backward(functions, settings, head_queries, positive_heads, head_positive, head_d)
     return loss
 
 

@@ -58,6 +58,7 @@ class Comparator(NamedTuple):
     keeps_scores: bool = False  # the backward pass needs the scores
     distance: bool = False  # a score is a distance, negative
     complex: bool = False  # rows are complex numbers
+    product: bool = False  # a score is a dot product, as exact in a block as by itself
 
 
 @variant(PREPARE)
@@ -316,7 +317,13 @@ def complex_modulus_scores_backward(query, candidates, scores, gradient, column,
 
 COMPARATORS: dict[str, Comparator] = {
     "dot": Comparator(
-        keep_rows, keep_gradient, dot_pairs, dot_pairs_backward, dot_scores, dot_scores_backward
+        keep_rows,
+        keep_gradient,
+        dot_pairs,
+        dot_pairs_backward,
+        dot_scores,
+        dot_scores_backward,
+        product=True,
     ),
     "cos": Comparator(
         normalise,
@@ -326,6 +333,7 @@ COMPARATORS: dict[str, Comparator] = {
         dot_scores,
         dot_scores_backward,
         rescales=True,
+        product=True,
     ),
     "l2": Comparator(
         square_norms,

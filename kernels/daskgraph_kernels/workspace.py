@@ -73,6 +73,7 @@ class Settings(NamedTuple):
     complex_parameters: bool
     separate: bool  # prepared rows differ from gathered ones
     keeps_scores: bool  # the comparator's gradient needs the scores
+    product: bool  # the comparator is a dot product
     bias: bool
     shared_table: bool  # heads and tails are rows of one table
     in_batch: bool
@@ -159,7 +160,7 @@ class Workspace(NamedTuple):
     positive: Floats  # (2, batch): head side, tail side
     positive_gradient: Floats
     weights: Floats  # (batch,)
-    saved: Floats  # (uses,): bias gradients put aside
+    saved: Floats  # (uses,): bias gradients put aside, then lengths of steps
     hash_table: Integers  # (m, 2)
     merged: NDArray[np.bool_]  # (uses,)
     counters: NDArray[np.uint64]  # (2,): key and number of the batch, for what is drawn in it
@@ -186,7 +187,7 @@ class Block(NamedTuple):
 FUNCTIONS = record(Functions, *[types.int64] * len(Functions._fields))
 SETTINGS = record(
     Settings,
-    *[types.boolean] * 10,
+    *[types.boolean] * 11,
     types.int64,
     *[types.float32] * 6,
     *[types.boolean] * 2,
