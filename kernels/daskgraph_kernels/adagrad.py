@@ -25,10 +25,11 @@ class Links(NamedTuple):
 LINKS = record(Links, Ranges, Ranges, Ids, Vector)
 
 MERGE_REPEATS = types.void(Ids, Matrix, Ranges, types.int64, types.int64, Flags)
-# step_rows(rows (m, d), sums (m,), features, links, ids, gradient (uses, d), first, last, shared, rate)
+# step_rows(rows (m, d), sums (m,), features, links, ids, gradient (uses, d), first, last, shared, rate,
+#   lengths (uses,))
 STEP_ROWS = types.void(
     *[Matrix, Vector, FEATURE_LISTS, LINKS, Ids, Matrix],
-    *[types.int64, types.int64, Flags, types.float32],
+    *[types.int64, types.int64, Flags, types.float32, Vector],
 )
 STEP_PARAMETERS = types.void(Matrix, Matrix, Ids, Matrix, types.int64, types.float32)
 STEP_COMMON = types.void(Vector, Vector, Matrix, types.int64, types.int64, types.float32)
@@ -69,34 +70,51 @@ def _hash(row):
 
 
 @inner_kernel
-def _step_row(rows, sums, row, gradient, rate):
-    """Row-wise Adagrad on one of the rows (m, d), sums (m,), with its gradient (d,). Equation 40."""
-    d = len(gradient)
+def _square(gradient):
+    """|gradient (d,)|²."""
     square = np.float32(0)
-    for j in range(d):
+    for j in range(len(gradient)):
         square += gradient[j] * gradient[j]
+    return square
+
+
+@inner_kernel
+def _step_length(sums, row, square, d, rate):
+    """What a gradient of this square is multiplied by after it was added to sums (m,); 0 for none. Equation
+    40.
+    """
     if square == 0:
-        return
+        return np.float32(0)
     total = sums[row] + square / np.float32(d)
     sums[row] = total
-    step = rate / (np.sqrt(total) + _EPSILON)
-    for j in range(d):
-        rows[row, j] -= step * gradient[j]
+    return rate / (np.sqrt(total) + _EPSILON)
 
 
 @variant(STEP_ROWS)
-def step_rows(rows, sums, features, links, ids, gradient, first, last, shared, rate):
-    """A step of every row (m, d) for the use of [first, last) that stands for its id. Equation 40."""
-    for use in range(first, last):
-        if use + DISTANCE < last:
-            fetch_number(sums, ids[use + DISTANCE])
-            fetch_row(rows, ids[use + DISTANCE])
-        if not shared[use]:
-            _step_row(rows, sums, ids[use], gradient[use], rate)
+def step_rows(rows, sums, features, links, ids, gradient, first, last, shared, rate, lengths):
+    """A step of every row (m, d) for the use of [first, last) that stands for its id; `lengths` (uses,) are
+    overwritten. Equation 40.
+    """
+    d = gradient.shape[1]
+    for start in range(first, last, DISTANCE):
+        stop = min(start + DISTANCE, last)
+        for use in range(start, stop):
+            if use + DISTANCE < last:
+                fetch_number(sums, ids[use + DISTANCE])
+                fetch_row(rows, ids[use + DISTANCE])
+            lengths[use] = np.float32(0) if shared[use] else _square(gradient[use])
+        # All roots of some rows together: row by row, each would wait for the sum before it.
+        for use in range(start, stop):
+            lengths[use] = _step_length(sums, ids[use], lengths[use], d, rate)
+        for use in range(start, stop):
+            step, row = lengths[use], ids[use]
+            if step != 0:
+                for j in range(d):
+                    rows[row, j] -= step * gradient[use, j]
 
 
 @variant(STEP_ROWS)
-def step_features(rows, sums, features, links, ids, gradient, first, last, shared, rate):
+def step_features(rows, sums, features, links, ids, gradient, first, last, shared, rate, lengths):
     """A step of every feature's row (m, d) that an entity of the uses [first, last) has. Equations 8, 40.
 
     The gradient of a use that stands for its entity is divided by the number of its features, in place.
@@ -112,7 +130,10 @@ def step_features(rows, sums, features, links, ids, gradient, first, last, share
             for j in range(len(links.total)):
                 links.total[j] += gradient[use, j]
             pair = links.pairs[pair, 1]
-        _step_row(rows, sums, links.table[place, 0], links.total, rate)
+        feature, d = links.table[place, 0], len(links.total)
+        step = _step_length(sums, feature, _square(links.total), d, rate)
+        for j in range(d):
+            rows[feature, j] -= step * links.total[j]
         links.table[place, 0] = -1
 
 

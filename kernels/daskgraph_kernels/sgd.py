@@ -195,6 +195,7 @@ def step(functions, settings, tables, work, sizes, slots):
             end,
             merged,
             rate,
+            work.saved,
         ),
     )
     if not settings.shared_table:
@@ -216,5 +217,6 @@ def step(functions, settings, tables, work, sizes, slots):
                 uses,
                 merged,
                 rate,
+                work.saved,
             ),
         )

@@ -55,14 +55,16 @@ def step(ids: list[int], gradient: Floats, rows: Floats, sums: Floats) -> None:
     merge_repeats(np.array(ids), gradient, hash_table(len(ids)), 0, len(ids), shared)
     links = allocate_links(0, 0, D)
     uses = (np.array(ids), gradient, 0, len(ids), shared)
-    step_rows(rows, sums, NO_FEATURES, links, *uses, np.float32(RATE))
+    lengths = np.zeros(len(ids), np.float32)
+    step_rows(rows, sums, NO_FEATURES, links, *uses, np.float32(RATE), lengths)
 
 
-def test_step_rows__repeated_rows_make_one_step_of_the_sum() -> None:
+@pytest.mark.parametrize("count", [1, 6, 40])
+def test_step_rows__repeated_rows_make_one_step_of_the_sum(count: int) -> None:
     random = np.random.default_rng(3)
-    ids = [2, 0, 2, 2, 3, 0]
-    gradient, rows = random_floats(random, 6, D), random_floats(random, 5, D)
-    sums = np.array([0, 1, 0.5, 0, 0], np.float32)
+    ids = random.integers(count, size=count).tolist()
+    gradient, rows = random_floats(random, count, D), random_floats(random, count, D)
+    sums = random.uniform(0, 1, count).astype(np.float32)
     expected, expected_sums = rows.astype(float), sums.astype(float)
     for row in set(ids):
         total = gradient[np.array(ids) == row].astype(float).sum(axis=0)
@@ -91,7 +93,8 @@ def test_step_features__one_step_of_all_uses_of_all_entities_that_have_it(featur
     links = allocate_links(most_pairs(lists, 70), features, D)
     shared = np.ones(90, bool)
     merge_repeats(ids, gradient, hash_table(90), 10, 80, shared)
-    step_features(rows, sums, lists, links, ids, gradient, 10, 80, shared, np.float32(RATE))
+    lengths = np.zeros(90, np.float32)
+    step_features(rows, sums, lists, links, ids, gradient, 10, 80, shared, np.float32(RATE), lengths)
     np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(sums, expected_sums, rtol=1e-4)
     assert (links.table[:, 0] == -1).all()
@@ -101,6 +104,16 @@ def test_most_pairs() -> None:
     lists = FeatureLists(np.cumsum([0, 2, 5, 1, 3]), np.zeros(11, np.int64))
     assert [most_pairs(lists, entities) for entities in (0, 1, 2, 4, 99)] == [0, 5, 8, 11, 11]
     assert most_pairs(NO_FEATURES, 5) == 0
+
+
+def test_step_rows__no_step_without_a_gradient_and_no_number_of_one_that_is_none() -> None:
+    rows, sums = np.ones((3, D), np.float32), np.zeros(3, np.float32)
+    gradient = np.zeros((2, D), np.float32)
+    gradient[1, 0] = np.nan
+    step([2, 0], gradient, rows, sums)
+    assert (rows[1:] == 1).all()
+    assert (sums[1:] == 0).all()
+    assert np.isnan(rows[0]).all()
 
 
 def test_step_rows__first_step_has_the_length_of_the_rate() -> None:
