@@ -34,13 +34,14 @@ def train_batches(functions, forward_backward, settings, tables, batches, work, 
             work.ids[i] = work.ids_ahead[i]
         if batch + 1 < last:
             ahead = list_uses(functions, settings, tables, batches, key, batch + 1, work.ids_ahead)
-            _ask_ahead(tables, ahead, work.ids_ahead)
         work.counters[0] = key
         work.counters[1] = batch
         slots = describe_edges(settings, tables, batches, work, batch, sizes)
         batch_loss, batch_penalty = call_forward_backward(
             forward_backward, (functions, settings, tables, work, sizes)
         )
+        if batch + 1 < last:
+            _ask_ahead(tables, ahead, work.ids_ahead)
         step(functions, settings, tables, work, sizes, slots)
         loss += batch_loss
         penalty += batch_penalty
