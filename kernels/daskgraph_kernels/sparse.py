@@ -32,7 +32,7 @@ _GROUP = 32
 _TOGETHER = 32768
 
 # At least so many rows are looked at, if there are, to tell whether weights are mostly 0.
-_LOOK = 50
+_LOOK = 10
 
 # One by one, a weight takes as long as four do in a product of matrices.
 _COST = 4
@@ -51,12 +51,15 @@ def add_gradients(weights, column, left, right, d_left, d_right):
 @inner_kernel
 def _mostly_zero(weights, column, n):
     """Whether few of weights[:, column:column+n] (m, n) count: they are better taken one by one."""
-    count, looked = 0, 0
+    # Counts of float32 fill vector registers as the weights do.
+    count, looked = np.float64(0), 0
     for i in range(0, len(weights), max(1, len(weights) // _LOOK)):
         row = weights[i, column : column + n]
-        looked += n
+        own = np.float32(0)
         for j in range(n):
-            count += 1 if row[j] != 0 else 0
+            own += np.float32(1) if row[j] != 0 else np.float32(0)
+        count += own
+        looked += n
     return _COST * count < looked
 
 
