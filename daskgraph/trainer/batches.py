@@ -2,17 +2,25 @@
 same.
 """
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from daskgraph.graph import Edges
 from daskgraph_kernels.rng import derive_key
-from daskgraph_kernels.shuffling import copy_edges, count_keys, list_edges, shuffle, sort_by_key
+from daskgraph_kernels.shuffling import count_keys, deal, list_stretches, shuffle, sort_by_key
 from daskgraph_kernels.workspace import Batches
 
 Ids = npt.NDArray[np.int64]
+Column = npt.NDArray[Any]
+
+
+_STACK = 1 << 15
+"""Edges that are shuffled together, about: three columns of them stay in a second cache."""
+
+_DEAL = 0xDEA1
 
 
 class GroupBatches(NamedTuple):
@@ -55,15 +63,15 @@ def cut(edges: Edges, group_index: Ids, batch_size: int, mixed: bool, key: int) 
     key
         What decides the order.
     """
-    order, ends = _sorted(group_index[edges.relation] if mixed else edges.relation, len(group_index), key)
+    shuffled, ends = _shuffled(
+        edges, group_index[edges.relation] if mixed else edges.relation, len(group_index), key
+    )
     starts, stops, keys = _chunks(ends, batch_size)
     groups = keys if mixed else group_index[keys]
     return [
         GroupBatches(
             int(group),
-            _gather(
-                edges, order, starts[groups == group], stops[groups == group], derive_key(key, int(group))
-            ),
+            _gather(shuffled, starts[groups == group], stops[groups == group], derive_key(key, int(group))),
         )
         for group in np.unique(groups)
     ]
@@ -84,16 +92,32 @@ def runs(parts: list[GroupBatches], threads: int, random: np.random.Generator) -
     return [found[index] for index in random.permutation(len(found))]
 
 
-def _sorted(keys: Ids, count: int, key: int) -> tuple[Ids, Ids]:
-    """A random order of edges in which equal keys are together, and where each of the `count` keys ends."""
-    order, ends = np.empty(len(keys), np.int64), np.empty(count + 1, np.int64)
-    shuffle(np.uint64(key), order)
+def _shuffled(edges: Edges, keys: Ids, count: int, key: int) -> tuple[Edges, Ids]:
+    """Return edges in a random order in which equal keys are together, and where each of the keys ends.
+
+    Many edges of one key are dealt out to stacks, and those shuffled: they stay in a cache, where a
+    permutation of all would jump about in the memory. All orders are as likely (Rao 1961, Sandelius 1962).
+    """
+    ends = np.empty(count + 1, np.int64)
     count_keys(keys, ends)
-    if np.diff(ends).max(initial=0) == len(keys):
-        return order, ends[1:]
-    out = np.empty_like(order)
-    sort_by_key(keys, order, ends, out)
-    return out, ends[:-1]
+    parts = int(np.diff(ends).max(initial=0)) // _STACK + 1
+    if parts > 1:
+        stacks, ends = np.empty_like(keys), np.empty(count * parts + 1, np.int64)
+        deal(derive_key(key, _DEAL), keys, parts, stacks)
+        count_keys(stacks, ends)
+        keys = stacks
+    head, relation, tail = _ordered(edges[:3], keys, ends, key)
+    weight = None if edges.weight is None else _ordered([edges.weight], keys, ends, key)[0]
+    return Edges(head, relation, tail, weight), ends[parts::parts]
+
+
+def _ordered(columns: Sequence[Column], keys: Ids, ends: Ids, key: int) -> Column:
+    """Return columns sorted by keys, key k ending at ends[k + 1], and those of equal keys shuffled."""
+    out = np.empty((len(columns), len(keys)), columns[0].dtype)
+    for column, own in zip(columns, out, strict=True):
+        sort_by_key(keys, ends[:-1].copy(), column, own)
+    shuffle(np.uint64(key), ends, out)
+    return out
 
 
 def _chunks(ends: Ids, size: int) -> tuple[Ids, Ids, Ids]:
@@ -105,15 +129,17 @@ def _chunks(ends: Ids, size: int) -> tuple[Ids, Ids, Ids]:
     return starts, np.minimum(starts + size, ends[keys]), keys
 
 
-def _gather(edges: Edges, order: Ids, starts: Ids, stops: Ids, key: np.uint64) -> Batches:
+def _gather(edges: Edges, starts: Ids, stops: Ids, key: np.uint64) -> Batches:
     """Copy the edges of some batches together, the batches in random order."""
-    shuffled = np.empty(len(starts), np.int64)
-    shuffle(key, shuffled)
-    starts, lengths = starts[shuffled], (stops - starts)[shuffled]
+    order = np.arange(len(starts))[np.newaxis]
+    shuffle(key, np.array([0, len(starts)]), order)
+    starts, lengths = starts[order[0]], (stops - starts)[order[0]]
     bounds = np.concatenate([[0], np.cumsum(lengths)])
-    chosen = np.empty(int(bounds[-1]), np.int64)
-    list_edges(order, starts, bounds, chosen)
-    head, relation, tail = columns = np.empty((3, len(chosen)), np.int64)
-    copy_edges(edges.head, edges.relation, edges.tail, chosen, columns)
-    weight = np.empty(0, np.float32) if edges.weight is None else edges.weight[chosen]
-    return Batches(head, relation, tail, weight, bounds)
+
+    def listed(column: Column) -> Column:
+        out = np.empty(int(bounds[-1]), column.dtype)
+        list_stretches(column, starts, bounds, out)
+        return out
+
+    weight = np.empty(0, np.float32) if edges.weight is None else listed(edges.weight)
+    return Batches(listed(edges.head), listed(edges.relation), listed(edges.tail), weight, bounds)

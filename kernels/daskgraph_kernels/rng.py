@@ -10,6 +10,9 @@ _MULTIPLIER_0 = np.uint64(0xD2511F53)
 _MULTIPLIER_1 = np.uint64(0xCD9E8D57)
 _WEYL_0 = np.uint64(0x9E3779B9)
 _WEYL_1 = np.uint64(0xBB67AE85)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX_0 = np.uint64(0xBF58476D1CE4E5B9)
+_MIX_1 = np.uint64(0x94D049BB133111EB)
 
 
 def derive_key(*parts: int) -> np.uint64:
@@ -21,6 +24,15 @@ def derive_key(*parts: int) -> np.uint64:
         state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
         state ^= state >> 31
     return np.uint64(state)
+
+
+@inner_kernel
+def mixed(key, number):
+    """64 bits for a number and a key: SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), faster than Philox."""
+    state = key + (number + np.uint64(1)) * _GOLDEN
+    state = (state ^ (state >> np.uint64(30))) * _MIX_0
+    state = (state ^ (state >> np.uint64(27))) * _MIX_1
+    return state ^ (state >> np.uint64(31))
 
 
 @inner_kernel

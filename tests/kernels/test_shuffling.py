@@ -2,18 +2,19 @@
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daskgraph_kernels.shuffling import copy_edges, count_keys, list_edges, shuffle, sort_by_key
+from daskgraph_kernels.shuffling import count_keys, deal, list_stretches, shuffle, sort_by_key
 
 
 def shuffled(count: int, key: int) -> list[int]:
-    order = np.empty(count, np.int64)
-    shuffle(np.uint64(key), order)
-    return order.tolist()
+    order = np.arange(count)[np.newaxis]
+    shuffle(np.uint64(key), np.array([0, count]), order)
+    return [int(place) for place in order[0]]
 
 
 @given(st.integers(0, 300), st.integers(0, 2**64 - 1))
@@ -32,31 +33,43 @@ def test_shuffle__every_order_is_as_likely() -> None:
     assert chi_squared < 49.7
 
 
-@given(st.lists(st.integers(0, 6), max_size=60), st.integers(0, 100))
-def test_sort_by_key__as_numpy(keys: list[int], key: int) -> None:
-    values, order = np.array(keys, np.int64), np.array(shuffled(len(keys), key), np.int64)
-    ends, out = np.empty(8, np.int64), np.empty_like(order)
+@given(st.lists(st.integers(0, 9), max_size=8), st.integers(0, 2**64 - 1))
+def test_shuffle__stretches_apart_and_columns_alike(lengths: list[int], key: int) -> None:
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    columns = np.arange(bounds[-1]) + np.array([[0], [1000]])
+    shuffle(np.uint64(key), bounds, columns)
+    np.testing.assert_array_equal(columns[1], columns[0] + 1000)
+    for first, last in pairwise(bounds.tolist()):
+        assert sorted(columns[0, first:last]) == list(range(first, last))
+
+
+@given(st.lists(st.integers(0, 6), max_size=60))
+def test_sort_by_key__as_numpy(keys: list[int]) -> None:
+    values, column = np.array(keys, np.int64), np.arange(len(keys)) * 7
+    ends, out = np.empty(8, np.int64), np.empty_like(column)
     count_keys(values, ends)
     np.testing.assert_array_equal(ends, np.searchsorted(np.sort(values), np.arange(8)))
-    sort_by_key(values, order, ends, out)
-    np.testing.assert_array_equal(out, order[np.argsort(values[order], kind="stable")])
+    sort_by_key(values, ends, column, out)
+    np.testing.assert_array_equal(out, column[np.argsort(values, kind="stable")])
     np.testing.assert_array_equal(ends[:-1], np.cumsum(np.bincount(values, minlength=7)))
 
 
+def test_deal__every_stack_of_a_key_is_as_likely() -> None:
+    keys, parts = np.arange(30_000) % 2, 5
+    out = np.empty_like(keys)
+    deal(np.uint64(3), keys, parts, out)
+    np.testing.assert_array_equal(out // parts, keys)
+    counts = np.bincount(out, minlength=10)
+    # 8 degrees of freedom: one in a thousand is above 26.1.
+    assert ((counts - 3000) ** 2 / 3000).sum() < 26.1
+
+
 @given(st.lists(st.integers(0, 5), max_size=10))
-def test_list_edges__stretches_in_turn(lengths: list[int]) -> None:
-    order = np.array(shuffled(40, 1), np.int64)
+def test_list_stretches__in_turn(lengths: list[int]) -> None:
+    column = np.array(shuffled(40, 1), np.int64)
     starts = np.arange(len(lengths), dtype=np.int64) * 3
     bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     out = np.empty(bounds[-1], np.int64)
-    list_edges(order, starts, bounds, out)
-    expected = [order[start : start + length] for start, length in zip(starts, lengths, strict=True)]
+    list_stretches(column, starts, bounds, out)
+    expected = [column[start : start + length] for start, length in zip(starts, lengths, strict=True)]
     np.testing.assert_array_equal(out, np.concatenate([*expected, np.empty(0, np.int64)]))
-
-
-def test_copy_edges() -> None:
-    columns = np.arange(30).reshape(3, 10)
-    chosen = np.array([7, 0, 7, 3])
-    out = np.empty((3, 4), np.int64)
-    copy_edges(*columns, chosen, out)
-    np.testing.assert_array_equal(out, columns[:, chosen])

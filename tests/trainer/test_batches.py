@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daskgraph.graph import Edges
+from daskgraph.trainer import batches
 from daskgraph.trainer.batches import cut, runs
 
 GROUPS = np.array([0, 1, 0, 2], np.int64)
@@ -27,14 +28,14 @@ def test_cut__every_edge_once(count: int, size: int, mixed: bool) -> None:
     head = np.concatenate([part.batches.head for part in parts])
     assert sorted(head) == list(range(count))
     for part in parts:
-        batches = part.batches
-        np.testing.assert_array_equal(batches.tail, batches.head + 1)
-        np.testing.assert_array_equal(batches.weight, batches.head.astype(np.float32))
-        np.testing.assert_array_equal(batches.relation, edges.relation[batches.head])
-        assert (GROUPS[batches.relation] == part.group).all()
-        assert batches.starts[0] == 0
-        assert batches.starts[-1] == len(batches.head)
-        lengths = np.diff(batches.starts)
+        own = part.batches
+        np.testing.assert_array_equal(own.tail, own.head + 1)
+        np.testing.assert_array_equal(own.weight, own.head.astype(np.float32))
+        np.testing.assert_array_equal(own.relation, edges.relation[own.head])
+        assert (GROUPS[own.relation] == part.group).all()
+        assert own.starts[0] == 0
+        assert own.starts[-1] == len(own.head)
+        lengths = np.diff(own.starts)
         assert lengths.min() >= 1
         assert lengths.max() <= size
 
@@ -42,9 +43,9 @@ def test_cut__every_edge_once(count: int, size: int, mixed: bool) -> None:
 @given(st.integers(1, 300), st.integers(1, 40))
 def test_cut__one_relation_a_batch(count: int, size: int) -> None:
     for part in cut(some_edges(count), GROUPS, size, False, 1):
-        batches = part.batches
-        for first, last in zip(batches.starts[:-1], batches.starts[1:], strict=True):
-            assert len(np.unique(batches.relation[first:last])) == 1
+        own = part.batches
+        for first, last in zip(own.starts[:-1], own.starts[1:], strict=True):
+            assert len(np.unique(own.relation[first:last])) == 1
 
 
 def test_cut__mixed_batches_are_full() -> None:
@@ -59,6 +60,17 @@ def test_cut__relations_come_interleaved() -> None:
     quarter = first_of_batch[: len(first_of_batch) // 4]
     assert set(quarter) == {0, 1, 2, 3}
     assert 0.15 < (quarter == 0).mean() < 0.35
+
+
+def test_cut__every_place_is_as_likely_where_edges_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edges of one relation are dealt out to stacks before they are shuffled."""
+    monkeypatch.setattr(batches, "_STACK", 8)
+    places, edges = np.zeros((40, 4)), some_edges(40)._replace(relation=np.zeros(40, np.int64))
+    for key in range(2000):
+        (part,) = cut(edges, GROUPS[:1], 40, False, key)
+        places[part.batches.head, np.arange(40) // 10] += 1
+    # 117 degrees of freedom: one in a thousand is above 169.
+    assert ((places - 500) ** 2 / 500).sum() < 169
 
 
 @pytest.mark.parametrize("mixed", [True, False])
