@@ -7,7 +7,6 @@ import numpy as np
 from daskgraph.comparing import Acting, Comparer
 from daskgraph.spreading import Spread, spans
 from daskgraph.store import ModelStore
-from daskgraph.threads import single_threaded_products
 from daskgraph.vectors import Floats, Ids, Span, StoredVectors, Vectors, blocks, count_of
 from daskgraph_kernels.ranking import Compared
 
@@ -82,13 +81,11 @@ def _search(vectors: Vectors, query: Query, span: Span) -> Best:
     """Compare rows with a query, block by block, and keep the best."""
     comparer = Comparer(vectors.model, vectors.parameters, query.with_bias)
     best = Best(NONE, np.empty(0, np.float32))
-    # A product with one row waits for memory: more threads only wait together.
-    with single_threaded_products():
-        for start, rows in blocks(vectors, query.kind, BLOCK, span):
-            candidates = comparer.compare(rows, query.acting)
-            scores = comparer.scores(query.compared, candidates)[0]
-            kept = np.setdiff1d(np.arange(start, start + len(rows)), query.skipped, assume_unique=True)
-            best = _top(np.append(best.rows, kept), np.append(best.scores, scores[kept - start]), query.k)
+    for start, rows in blocks(vectors, query.kind, BLOCK, span):
+        candidates = comparer.compare(rows, query.acting)
+        scores = comparer.scores(query.compared, candidates)[0]
+        kept = np.setdiff1d(np.arange(start, start + len(rows)), query.skipped, assume_unique=True)
+        best = _top(np.append(best.rows, kept), np.append(best.scores, scores[kept - start]), query.k)
     return best
 
 

@@ -25,7 +25,7 @@ def available_threads(chosen: int, environment: Mapping[str, str] | None = None)
 
 @contextmanager
 def single_threaded_products() -> Iterator[None]:
-    """Hold BLAS to one thread: every thread of ours calls it for products that are small."""
+    """Hold BLAS to one thread, where several of ours call it."""
     import scipy.linalg.cython_blas  # noqa: F401  (a BLAS that is loaded later would not be held)
     from threadpoolctl import threadpool_limits
 

@@ -17,7 +17,6 @@ from daskgraph.model import Model
 from daskgraph.planning import Rates
 from daskgraph.store.files import creating, sync_all, writing
 from daskgraph.store.zarr_arrays import StoredArray, create_array
-from daskgraph.threads import single_threaded_products
 from daskgraph.trainer.batches import GroupBatches, cut
 from daskgraph.trainer.trainer import Trainer
 
@@ -65,17 +64,16 @@ def training_rate(model: Model, held: Mapping[str, int], threads: int, seconds: 
     trainer = Trainer(small, small.initial(), threads)
     edges = 16 * threads * model.config.training.batch_size
     try:
-        with single_threaded_products():
-            trainer.compile(tables)
-            while True:
-                parts = _random_batches(small, edges, random)
-                started = time.perf_counter()
-                trainer.train(tables, parts, (edges,), _ignore)
-                taken = time.perf_counter() - started
-                if taken >= seconds / 2:
-                    return edges / taken * shrunk
-                # What is measured last takes at least half of the time, and is not the first.
-                edges *= max(2, min(16, int(seconds / taken)))
+        trainer.compile(tables)
+        while True:
+            parts = _random_batches(small, edges, random)
+            started = time.perf_counter()
+            trainer.train(tables, parts, (edges,), _ignore)
+            taken = time.perf_counter() - started
+            if taken >= seconds / 2:
+                return edges / taken * shrunk
+            # What is measured last takes at least half of the time, and is not the first.
+            edges *= max(2, min(16, int(seconds / taken)))
     finally:
         trainer.close()
 

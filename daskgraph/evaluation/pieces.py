@@ -18,7 +18,7 @@ from daskgraph.evaluation.sampling import sample, sample_by_frequency
 from daskgraph.graph import Edges
 from daskgraph.spreading import Spread, spans
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.threads import available_threads
 from daskgraph.vectors import Span, StoredVectors, Vectors
 
 Ids = npt.NDArray[np.int64]
@@ -54,11 +54,10 @@ class Task:
 
     def rank(self, edges: Edges, report: Report) -> dict[Side, Ranks]:
         """Rank edges from both sides."""
-        with single_threaded_products():
-            threads = available_threads(self.threads)
-            filtered = self.protocol.filtered
-            known = known_answers(self.graph, edges, threads) if filtered else nothing_known(edges)
-            return self._ranker.rank(edges, known, report)
+        threads = available_threads(self.threads)
+        filtered = self.protocol.filtered
+        known = known_answers(self.graph, edges, threads) if filtered else nothing_known(edges)
+        return self._ranker.rank(edges, known, report)
 
     @cached_property
     def _ranker(self) -> Ranker:

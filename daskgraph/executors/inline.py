@@ -26,7 +26,7 @@ from daskgraph.schedule import (
 )
 from daskgraph.sizes import choose_held, choose_sweeps
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.threads import available_threads
 from daskgraph.trainer import Worker
 from daskgraph.vectors import StoredVectors, TableVectors, Vectors
 
@@ -67,8 +67,7 @@ def train_inline(
     """
     run = _Run(store, graph, model, callback, evaluate)
     try:
-        with single_threaded_products():
-            summary = run.train()
+        summary = run.train()
     finally:
         run.worker.close()
     return run.record.judge(summary)

@@ -21,7 +21,7 @@ from daskgraph.parameters import Arrays, ParameterClient, shared_arrays
 from daskgraph.registration import Registered, adopt
 from daskgraph.schedule import Train, Work
 from daskgraph.store import GraphStore, ModelStore
-from daskgraph.threads import available_threads, single_threaded_products
+from daskgraph.threads import available_threads
 from daskgraph.trainer import Worker
 
 PATIENCE = 5.0
@@ -113,7 +113,7 @@ class Session:
 
     def train(self, instruction: Train) -> Result:
         """Train a lease."""
-        with self._working, single_threaded_products():
+        with self._working:
             work = self._worker.train(instruction, lambda edges, loss: None)
         spent = self._worker.spent
         return Result(work, spent.compute, spent.waiting, self._buffer.reads, peak_memory(), self._threads)
