@@ -56,14 +56,22 @@ rate, candidates per edge, and number of threads (there: workers). PBG has batch
   both sides, against all entities (in c against 100,000 drawn ones). b is FB15k; other graphs are drawn,
   with communities planted in them.
 
-What the ratios are depends on the machine. The table is of an AMD EPYC with AVX-512 (Zen 5), whose other
-guests make the same training a third slower from one minute to the next: d1 was 4.3 × there on another day
-(4.2 to 4.4 in three pairs). On an Intel Xeon with AVX-512 a, b, c, d1 and d2 were 7.4, 5.3, 4.5, 3.3 and
-8.5 ×, 0.46, 0.57, 0.38, 0.36 and 0.53 of it, and evaluation 3.7 ×; on an earlier one a, c, d1 and d2 7.4,
-4.3, 3.7 and 9.0 ×; on an AMD EPYC with AVX2, half as fast, b was 4.0 × (3.6 to 4.3 in six pairs), and
-evaluation 2.7 × (2.6 to 4.4). b-rounded is of three pairs, on the AMD EPYC with AVX2. MRR of one training
-each differs by some per cent from one machine to another: d2's was 0.0939 beside PBG's 0.0913 on the Xeon.
-Shares above 1 say that SciPy's BLAS, by which they are measured, does not reach what this processor can.
+What the ratios are depends on the processor and on its other guests: from one pair to the next daskgraph's
+rate in a changed by a third, PBG's by a tenth. The tables below are of an AMD EPYC with AVX2. Epochs in turn
+there, a trained 1.14 times as fast as before positives were read off the in-batch block, rows stepped by
+eights and edges shuffled in stacks (eight pairs), d1 1.08 and c 1.10 times (eight and four pairs). Of that
+older code, on other processors, in five pairs each:
+
+| processor | a | b | c | d1 | d2 | evaluation |
+|---|---:|---:|---:|---:|---:|---:|
+| AMD EPYC, AVX-512 (Zen 5) | 8.7 × | 7.0 × | 6.0 × | 5.3 × | 9.6 × | 5.9 × |
+| its share of that machine | 0.80 | 1.13 | 0.74 | 0.83 | 0.93 | |
+| Intel Xeon, AVX-512 | 7.4 × | 5.3 × | 4.5 × | 3.3 × | 8.5 × | 3.7 × |
+| its share of that machine | 0.46 | 0.57 | 0.38 | 0.36 | 0.53 | |
+
+b-rounded is of three pairs and of the older code. MRR of one training each differs by some per cent from one
+machine to another: d2's was 0.0939 beside PBG's 0.0913 on the Xeon, 0.0930 beside 0.0941 on the other EPYC.
+Shares above 1 say that SciPy's BLAS, by which they are measured, does not reach what a processor can.
 """
 
 EVALUATION = """### Evaluation
@@ -77,8 +85,8 @@ OWN = """## By itself
 
 `python tests/benchmarks/own_limits.py --record`
 
-Of eight trainings for the memory held on this machine one held 351 MB, the others 270 to 281. On an AMD EPYC
-with AVX2 the figures were 1.94 × (large products alone: 2.06 ×), 0.95 ×, 266 MB and 3.6 s.
+On an Intel Xeon with AVX-512 the figures were 1.82 × (large products alone: 1.97 ×), 0.91 ×, 274 MB and
+1.7 s; of eight trainings for the memory held there one held 351 MB, the others 270 to 281.
 """
 
 BIGGER = """## Bigger than memory
