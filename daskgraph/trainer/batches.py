@@ -17,7 +17,7 @@ Ids = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
 
 
-_STACK = 1 << 15
+_STACK = 1 << 14
 """Edges that are shuffled together, about: three columns of them stay in a second cache."""
 
 _DEAL = 0xDEA1
@@ -100,15 +100,15 @@ def _shuffled(edges: Edges, keys: Ids, count: int, key: int) -> tuple[Edges, Ids
     """
     ends = np.empty(count + 1, np.int64)
     count_keys(keys, ends)
-    parts = int(np.diff(ends).max(initial=0)) // _STACK + 1
-    if parts > 1:
-        stacks, ends = np.empty_like(keys), np.empty(count * parts + 1, np.int64)
-        deal(derive_key(key, _DEAL), keys, parts, stacks)
+    firsts = np.concatenate([[0], np.cumsum(np.diff(ends) // _STACK + 1)])
+    if firsts[-1] > count:
+        stacks, ends = np.empty_like(keys), np.empty(firsts[-1] + 1, np.int64)
+        deal(derive_key(key, _DEAL), keys, firsts, stacks)
         count_keys(stacks, ends)
         keys = stacks
     head, relation, tail = _ordered(edges[:3], keys, ends, key)
     weight = None if edges.weight is None else _ordered([edges.weight], keys, ends, key)[0]
-    return Edges(head, relation, tail, weight), ends[parts::parts]
+    return Edges(head, relation, tail, weight), ends[firsts[1:]]
 
 
 def _ordered(columns: Sequence[Column], keys: Ids, ends: Ids, key: int) -> Column:

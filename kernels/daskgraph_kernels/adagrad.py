@@ -36,6 +36,12 @@ STEP_COMMON = types.void(Vector, Vector, Matrix, types.int64, types.int64, types
 
 _EPSILON = np.float32(1e-10)
 
+# Lengths of steps are never negative.
+_NO_STEP = np.float32(-1)
+
+# Rows that are stepped together: their gradients stay in the first cache.
+_TOGETHER = 8
+
 
 @variant(MERGE_REPEATS)
 def merge_repeats(ids, gradient, table, first, last, shared):
@@ -80,11 +86,11 @@ def _square(gradient):
 
 @inner_kernel
 def _step_length(sums, row, square, d, rate):
-    """What a gradient of this square is multiplied by after it was added to sums (m,); 0 for none. Equation
+    """What a gradient of this square is multiplied by after it was added to sums (m,), or _NO_STEP. Equation
     40.
     """
     if square == 0:
-        return np.float32(0)
+        return _NO_STEP
     total = sums[row] + square / np.float32(d)
     sums[row] = total
     return rate / (np.sqrt(total) + _EPSILON)
@@ -96,8 +102,8 @@ def step_rows(rows, sums, features, links, ids, gradient, first, last, shared, r
     overwritten. Equation 40.
     """
     d = gradient.shape[1]
-    for start in range(first, last, DISTANCE):
-        stop = min(start + DISTANCE, last)
+    for start in range(first, last, _TOGETHER):
+        stop = min(start + _TOGETHER, last)
         for use in range(start, stop):
             if use + DISTANCE < last:
                 fetch_number(sums, ids[use + DISTANCE])
@@ -108,7 +114,8 @@ def step_rows(rows, sums, features, links, ids, gradient, first, last, shared, r
             lengths[use] = _step_length(sums, ids[use], lengths[use], d, rate)
         for use in range(start, stop):
             step, row = lengths[use], ids[use]
-            if step != 0:
+            # Whatever is no number, or infinite, comes out in the row.
+            if step != _NO_STEP:
                 for j in range(d):
                     rows[row, j] -= step * gradient[use, j]
 
@@ -132,8 +139,9 @@ def step_features(rows, sums, features, links, ids, gradient, first, last, share
             pair = links.pairs[pair, 1]
         feature, d = links.table[place, 0], len(links.total)
         step = _step_length(sums, feature, _square(links.total), d, rate)
-        for j in range(d):
-            rows[feature, j] -= step * links.total[j]
+        if step != _NO_STEP:
+            for j in range(d):
+                rows[feature, j] -= step * links.total[j]
         links.table[place, 0] = -1
 
 

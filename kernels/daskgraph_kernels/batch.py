@@ -232,7 +232,8 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     _score(functions, settings, head_queries, own_heads, head_scores, columns)
     transpose(tail_scores, columns, columns, head_scores, False)
     head_positive, tail_positive = work.positive[HEAD_SIDE, :size], work.positive[TAIL_SIDE, :size]
-    if _positives_in_block(settings):
+    in_block = _positives_in_block(settings)
+    if in_block:
         _take_diagonal(tail_scores, tail_positive)
         _take_diagonal(head_scores, head_positive)
     else:
@@ -246,14 +247,14 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
     loss = _lose(functions, settings, work, TAIL_SIDE, tail_scores, tail_gradient)
     loss += _lose(functions, settings, work, HEAD_SIDE, head_scores, head_gradient)
     head_d, tail_d = work.positive_gradient[HEAD_SIDE, :size], work.positive_gradient[TAIL_SIDE, :size]
-    if _positives_in_block(settings):
+    if in_block:
         _set_diagonal(tail_gradient, tail_d)
         _set_diagonal(head_gradient, head_d)
 
     transpose(head_gradient, columns, columns, tail_gradient, True)
     _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)
     _score_backward(functions, settings, head_queries, own_heads, head_scores, head_gradient, columns)
-    if not _positives_in_block(settings):
+    if not in_block:
         _pair_backward(functions, settings, tail_queries, positive_tails, tail_positive, tail_d)
         _pair_backward(functions, settings, head_queries, positive_heads, head_positive, head_d)
     return loss

@@ -25,13 +25,14 @@ def count_keys(keys, ends):
 
 
 @kernel
-def deal(key, keys, parts, out):
-    """Set out (n,) to numbers of stacks: each of keys (n,) has `parts` < 2**32 of its own, from which `key`
-    and the place choose.
+def deal(key, keys, firsts, out):
+    """Set out (n,) to numbers of stacks: keys[i] (n,) has those from firsts[keys[i]] to the next key's, fewer
+    than 2**32, of which `key` and the place choose one.
     """
     for i in range(len(keys)):
+        first = firsts[keys[i]]
         word = mixed(key, np.uint64(i))
-        out[i] = keys[i] * parts + below(word >> _HALF, word & _MASK, np.uint64(parts))
+        out[i] = first + below(word >> _HALF, word & _MASK, np.uint64(firsts[keys[i] + 1] - first))
 
 
 @kernel

@@ -106,10 +106,11 @@ def test_most_pairs() -> None:
     assert most_pairs(NO_FEATURES, 5) == 0
 
 
-def test_step_rows__no_step_without_a_gradient_and_no_number_of_one_that_is_none() -> None:
+@pytest.mark.parametrize("gone", [np.nan, np.inf])
+def test_step_rows__no_step_without_a_gradient_and_no_number_of_one_that_is_none(gone: float) -> None:
     rows, sums = np.ones((3, D), np.float32), np.zeros(3, np.float32)
     gradient = np.zeros((2, D), np.float32)
-    gradient[1, 0] = np.nan
+    gradient[1] = gone
     step([2, 0], gradient, rows, sums)
     assert (rows[1:] == 1).all()
     assert (sums[1:] == 0).all()

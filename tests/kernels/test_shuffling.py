@@ -55,13 +55,13 @@ def test_sort_by_key__as_numpy(keys: list[int]) -> None:
 
 
 def test_deal__every_stack_of_a_key_is_as_likely() -> None:
-    keys, parts = np.arange(30_000) % 2, 5
+    keys, firsts = np.arange(30_000) % 3, np.array([0, 1, 6, 10])
     out = np.empty_like(keys)
-    deal(np.uint64(3), keys, parts, out)
-    np.testing.assert_array_equal(out // parts, keys)
-    counts = np.bincount(out, minlength=10)
-    # 8 degrees of freedom: one in a thousand is above 26.1.
-    assert ((counts - 3000) ** 2 / 3000).sum() < 26.1
+    deal(np.uint64(3), keys, firsts, out)
+    np.testing.assert_array_equal(np.searchsorted(firsts, out, side="right") - 1, keys)
+    counts, expected = np.bincount(out, minlength=10), np.repeat([10_000, 2_000, 2_500], [1, 5, 4])
+    # 7 degrees of freedom: one in a thousand is above 24.3.
+    assert ((counts - expected) ** 2 / expected).sum() < 24.3
 
 
 @given(st.lists(st.integers(0, 5), max_size=10))

@@ -73,6 +73,16 @@ def test_cut__every_place_is_as_likely_where_edges_are_many(monkeypatch: pytest.
     assert ((places - 500) ** 2 / 500).sum() < 169
 
 
+def test_cut__one_large_relation_among_many_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "_STACK", 8)
+    edges = some_edges(500)._replace(relation=np.maximum(np.arange(500) - 400, 0))
+    (part,) = cut(edges, np.zeros(100, np.int64), 7, False, 3)
+    own = part.batches
+    assert sorted(own.head) == list(range(500))
+    np.testing.assert_array_equal(own.relation, edges.relation[own.head])
+    assert len(own.starts) - 1 == -(-401 // 7) + 99
+
+
 @pytest.mark.parametrize("mixed", [True, False])
 def test_cut__same_seed_same_batches(mixed: bool) -> None:
     first, second = (cut(some_edges(500), GROUPS, 7, mixed, 9) for _ in range(2))
