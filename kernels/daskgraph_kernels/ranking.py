@@ -1,7 +1,7 @@
 """Where a positive stands among candidates (docs/mathematics.md, section 7).
 
-Scores come in blocks, questions × candidates, from the comparator's matrix product. BLAS rounds an element
-by its place in the block, so that equal rows may score unequally in the last bits: a candidate within
+Scores come in blocks, questions × candidates, from the comparator's matrix product. A product may round an
+element by its place in the block, so that equal rows may score unequally in the last bits: a candidate within
 rounding of the positive whose row is the positive's own, bit by bit, is counted as a tie.
 """
 
