@@ -215,8 +215,9 @@ def register_comparator(
         "scores_backward": (comparators.SCORES_BACKWARD, scores_backward),
     }
     kernels = [_variant(name, use, kind, function) for use, (kind, function) in given.items()]
+    # Its pairs need not be what stands on the diagonal of its scores: it is no plain product.
     comparators.COMPARATORS[name] = comparators.Comparator._make(
-        [*kernels, rescales, keeps_scores, distance, complex_numbers]
+        [*kernels, rescales, keeps_scores, distance, complex_numbers, False]
     )
     names.COMPARATORS.append(name)
     if complex_numbers:
