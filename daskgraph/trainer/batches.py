@@ -16,7 +16,6 @@ from daskgraph_kernels.workspace import Batches
 Ids = npt.NDArray[np.int64]
 Column = npt.NDArray[Any]
 
-
 _STACK = 1 << 14
 """Edges that are shuffled together, about: three columns of them stay in a second cache."""
 
@@ -63,9 +62,8 @@ def cut(edges: Edges, group_index: Ids, batch_size: int, mixed: bool, key: int) 
     key
         What decides the order.
     """
-    shuffled, ends = _shuffled(
-        edges, group_index[edges.relation] if mixed else edges.relation, len(group_index), key
-    )
+    keys = group_index[edges.relation] if mixed else edges.relation
+    shuffled, ends = _shuffled(edges, keys, len(group_index), key)
     starts, stops, keys = _chunks(ends, batch_size)
     groups = keys if mixed else group_index[keys]
     return [

@@ -19,9 +19,9 @@ def derive_key(*parts: int) -> np.uint64:
     """Mix integers (seed, epoch, bucket, ...) into one 64-bit key (the finaliser of SplitMix64, chained)."""
     state = 0
     for part in parts:
-        state = (state + (part & 0xFFFFFFFFFFFFFFFF) + 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & 0xFFFFFFFFFFFFFFFF
+        state = (state + (part & 0xFFFFFFFFFFFFFFFF) + int(_GOLDEN)) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 30)) * int(_MIX_0)) & 0xFFFFFFFFFFFFFFFF
+        state = ((state ^ (state >> 27)) * int(_MIX_1)) & 0xFFFFFFFFFFFFFFFF
         state ^= state >> 31
     return np.uint64(state)
 
