@@ -65,6 +65,11 @@ class Comparer:
         """Whether a score is no linear function of a product, as a root is."""
         return COMPARATORS[self._model.config.model.comparator].keeps_scores
 
+    @property
+    def product(self) -> bool:
+        """Whether a score is the product of two rows, and nothing else."""
+        return COMPARATORS[self._model.config.model.comparator].product and not self.adds_bias
+
     @cached_property
     def _bias(self) -> bool:
         return self._model.config.model.bias

@@ -225,7 +225,10 @@ class Model:
         from the seed: one that changes nothing can not tell a head from a tail, and learns it so late that
         WN18RR ends at half the MRR.
         """
-        parameters = self._without_features()
+        parameters = self._blank()
+        random = np.random.Generator(np.random.Philox(int(derive_key(self.config.training.seed, _ANGLES))))
+        for side in (parameters.tail, parameters.head):
+            self._draw_operators(random, side)
         for kind in self.schema.entity_types:
             if kind.featurized:
                 table = np.empty((kind.features, self.dimension(kind.name)), np.float32)
@@ -234,10 +237,10 @@ class Model:
                 parameters.feature_sums[kind.name] = np.zeros(kind.features, np.float32)
         return parameters
 
-    def _without_features(self) -> Parameters:
-        random = np.random.Generator(np.random.Philox(int(derive_key(self.config.training.seed, _ANGLES))))
-        tail = self._initial_operators(random)
-        head = self._initial_operators(random) if self.config.model.reciprocal else tail[:0].copy()
+    def _blank(self) -> Parameters:
+        """Return parameters that are all 0, without features."""
+        tail = np.zeros((len(self.relations), self.parameter_size), np.float32)
+        head = np.zeros_like(tail if self.config.model.reciprocal else tail[:0])
         common = {
             kind.name: np.zeros(
                 self.dimension(kind.name) if self.config.model.global_embedding else 0, np.float32
@@ -256,21 +259,19 @@ class Model:
         fill_normal(derive_key(self.config.training.seed, _ROWS, index), start, out)
         out *= np.float32(self.config.model.init_scale)
 
-    def _initial_operators(self, random: np.random.Generator) -> Floats:
-        """Return the first packed operators of all relations, (relations, size)."""
-        table = np.zeros((len(self.relations), self.parameter_size), np.float32)
-        for index in range(len(self.relations)):
+    def _draw_operators(self, random: np.random.Generator, table: Floats) -> None:
+        """Fill a table (relations, size), maybe empty, with the first packed operators of all relations."""
+        for index in range(len(table)):
             group = self.group_of(index)
             size = self._size(group)
             row = initial_parameters(OPERATORS[group.operator], size)
             if group.operator in _TURNS:
                 row = _TURNS[group.operator](random.uniform(-np.pi, np.pi, size // 2)).astype(np.float32)
             table[index, : len(row)] = row
-        return table
 
     def stored_shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of every stored array of parameters and their sums, by its path in the store."""
-        shapes = {path: array.shape for path, array in self.unpack(self._without_features()).items()}
+        shapes = {path: array.shape for path, array in self.unpack(self._blank()).items()}
         for kind in self.schema.entity_types:
             if kind.featurized:
                 shape = kind.features, self.dimension(kind.name)
@@ -303,7 +304,7 @@ class Model:
 
     def pack(self, stored: Mapping[str, Floats]) -> Parameters:
         """Return parameters in memory from the arrays that `unpack` gave; without features if these lack."""
-        parameters = self._without_features()
+        parameters = self._blank()
         sides = [("", parameters.tail, parameters.tail_sums)]
         if len(parameters.head):
             sides.append((ON_HEADS, parameters.head, parameters.head_sums))

@@ -43,6 +43,7 @@ from daskgraph_kernels.ranking import (
     score_positives,
     score_rows,
 )
+from daskgraph_kernels.screening import Rounded, rounded, screen_scores
 
 BLOCK = 2048
 """Candidates that are compared at a time."""
@@ -52,6 +53,12 @@ TILE = 240
 
 RUN = 4 * TILE
 """Queries that share candidates which an operator has acted on."""
+
+SCREENED = 150
+"""Numbers of a row, for each question that a query has, from which on scores are screened by integers.
+
+A question looks through all scores once more, which takes as long as so many numbers in a product.
+"""
 
 Report = Callable[[float], None]
 """Told the share of the work that was done since the last time."""
@@ -93,6 +100,13 @@ class _Entities(NamedTuple):
     def places(self, ids: Ids) -> Ids:
         """Return where entities stand."""
         return np.searchsorted(self.ids, ids)
+
+
+class _Block(NamedTuple):
+    """Candidates, and what they are screened by, if they are."""
+
+    candidates: Candidates
+    screen: Rounded | None
 
 
 class _Work(NamedTuple):
@@ -284,7 +298,7 @@ class Ranker:
             runs = [run for part in asked for run in _runs(part, self.allowed is not None)]
             queries = sum(len(part.queries.rows) for part in asked)
             for start, rows in self._blocks(kind):
-                block = Candidates(start, rows, self.comparer.compare(rows))
+                block = self._screened(Candidates(start, rows, self.comparer.compare(rows)))
                 left = deque(runs)
                 for done in [pool.submit(self._count_runs, left, block, own) for own in work]:
                     done.result()
@@ -298,39 +312,60 @@ class Ranker:
         for start in even_starts(len(rows), BLOCK):
             yield start, rows[start : start + even_size(len(rows), BLOCK)]
 
-    def _count_runs(self, left: "deque[tuple[_Part, int, int]]", block: Candidates, work: _Work) -> None:
+    def _screened(self, candidates: Candidates) -> _Block:
+        rows = candidates.compared.rows
+        screens = self.comparer.product and rows.shape[1] >= SCREENED
+        return _Block(candidates, rounded(rows) if screens else None)
+
+    def _count_runs(self, left: "deque[tuple[_Part, int, int]]", block: _Block, work: _Work) -> None:
         """Take runs of queries until none is left, and compare each with a block of candidates."""
         while left:
             try:
                 part, first, last = left.popleft()
             except IndexError:
                 return
-            candidates = self._acted_on(part, first, block, work)
+            candidates, screen = self._acted_on(part, first, block, work)
             count = len(candidates.raw)
             for start in range(first, last, TILE):
                 stop = min(start + TILE, last)
                 size = stop - start
                 scores = work.scores[: size * count].reshape(size, count)
                 queries = _compared(part.queries, slice(start, stop))
-                score_rows(
-                    self.comparer.comparison, self.comparer.adds_bias, queries, candidates.compared, scores
-                )
                 questions = _cut(part.questions, slice(part.starts[start], part.starts[stop]))
+                self._score(queries, start, candidates, screen, questions, scores)
                 count_better(scores, start, questions, part.entities.rows, candidates, part.ignored)
 
-    def _acted_on(self, part: _Part, first: int, block: Candidates, work: _Work) -> Candidates:
-        relation = int(part.relations[part.starts[first]])
+    def _score(
+        self,
+        queries: Compared,
+        first: int,
+        candidates: Candidates,
+        screen: Rounded | None,
+        questions: Questions,
+        scores: Floats,
+    ) -> None:
+        """Score candidates as far as the questions need it: who screens may find too many near a positive."""
+        others, numbers = candidates.compared, queries.rows.size
+        if (
+            screen is None
+            or numbers < SCREENED * len(questions.query)
+            or not screen_scores(queries, others, rounded(queries.rows), screen, questions, first, scores)
+        ):
+            score_rows(self.comparer.comparison, self.comparer.adds_bias, queries, others, scores)
+
+    def _acted_on(self, part: _Part, first: int, whole: _Block, work: _Work) -> _Block:
+        relation, block = int(part.relations[part.starts[first]]), whole.candidates
         if self.allowed is not None:
             block = self.allowed.of_block(part.side, relation, block)
         if part.on_candidates is None:
-            return block
+            return whole if block is whole.candidates else self._screened(block)
         count, dimension = block.raw.shape
         if dimension not in work.candidates:
             work.candidates[dimension] = self.comparer.allocate(BLOCK, dimension)
         room = _compared(work.candidates[dimension], slice(0, count))
         relations = np.full(count, relation)
         self.comparer.compare_into(room, block.raw, part.on_candidates, relations)
-        return Candidates(block.start, block.raw, room)
+        return self._screened(Candidates(block.start, block.raw, room))
 
 
 def _runs(part: _Part, constrained: bool) -> Iterator[tuple[_Part, int, int]]:

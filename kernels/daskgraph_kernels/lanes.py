@@ -11,7 +11,16 @@ from numba.extending import intrinsic
 
 from .jit import processor_features
 
-LANES = 16 if "+avx512f" in processor_features().split(",") else 8
+_FEATURES = processor_features().split(",")
+
+LANES = 16 if "+avx512f" in _FEATURES else 8
+
+# LLVM's name for the sums of the products of neighbours, integers of 16 bits, where there is an instruction.
+PAIR_PRODUCTS = None
+if LANES == 16 and "+avx512bw" in _FEATURES:
+    PAIR_PRODUCTS = "x86.avx512.pmaddw.d.512"
+elif LANES == 8 and "+avx2" in _FEATURES:
+    PAIR_PRODUCTS = "x86.avx2.pmadd.wd"
 
 FLOAT, INT32, INT64, BIT = ir.FloatType(), ir.IntType(32), ir.IntType(64), ir.IntType(1)
 VECTOR, MASK, PLACES = (ir.VectorType(kind, LANES) for kind in (FLOAT, BIT, INT32))
@@ -21,6 +30,8 @@ SUFFIX = f"v{LANES}f32"
 instruction: Any = intrinsic  # its own type knows nothing of what is called
 
 Pointer = types.CPointer(types.float32)
+# To two integers of 16 bits each, which take the place of a float.
+Pairs = types.CPointer(types.int32)
 integer, boolean = types.int64, types.boolean
 
 
@@ -38,6 +49,11 @@ def external(builder: Any, name: str, result: Any, *arguments: Any) -> Any:
 def element_at(builder: Any, pointer: Any, place: Any, stride: Any) -> Any:
     """The pointer, `place` strides further."""
     return builder.gep(pointer, [builder.mul(place, stride)])
+
+
+def as_floats(builder: Any, pointer: Any) -> Any:
+    """The pointer, whatever it points to, as one to floats."""
+    return builder.bitcast(pointer, POINTER)
 
 
 def load(builder: Any, pointer: Any) -> Any:
@@ -98,10 +114,10 @@ def fetch_ahead(typing, pointer):
     """Ask for the cache line of a float that will be read soon."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        prefetch(builder, arguments[0], write=False, level=2)
+        prefetch(builder, as_floats(builder, arguments[0]), write=False, level=2)
         return context.get_dummy_value()
 
-    return types.void(Pointer), codegen
+    return types.void(pointer), codegen
 
 
 @instruction
@@ -112,7 +128,7 @@ def pointer_to(typing, array, first):
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         return builder.gep(data, [arguments[1]])
 
-    return Pointer(array, integer), codegen
+    return types.CPointer(array.dtype)(array, integer), codegen
 
 
 @instruction
@@ -122,4 +138,4 @@ def moved(typing, pointer, count):
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.gep(arguments[0], [arguments[1]])
 
-    return Pointer(Pointer, integer), codegen
+    return pointer(pointer, integer), codegen

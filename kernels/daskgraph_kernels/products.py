@@ -148,6 +148,26 @@ def add_weighted_columns(weights, column, left, out):
     product(n, d, m, (weights, column, 1, weights.shape[1]), (left, 0, d, 1), (out, 0, d, 1), True)
 
 
+def pair_products(left: Any, right: Any, out: Any) -> None:
+    """Out (m, n) = left (m, 2 k) · right (n, 2 k)ᵀ of 16-bit integers, two in each number of the int32 arrays
+    (m, k), (n, k). No sum may reach 2³¹.
+    """
+    left, right = (whole.view(np.int16).astype(np.int64) for whole in (left, right))
+    out[...] = left @ right.T
+
+
+@overload(pair_products, inline="always")
+def _pair_products_compiled(left, right, out):
+    def compiled(left, right, out):
+        m, k = left.shape
+        n = right.shape[0]
+        if m > 0 and n > 0:
+            places = pointer_to(left, 0), pointer_to(right, 0), pointer_to(out, 0)
+            _multiply((m, n, k), places[0], (k, 1), places[1], (1, k), places[2], n, False)
+
+    return compiled
+
+
 def _as_matrix(flat: Any, rows: int, columns: int) -> Any:
     """The first rows * columns elements of a flat array as a matrix (rows, columns)."""
     return flat[: rows * columns].reshape((rows, columns))

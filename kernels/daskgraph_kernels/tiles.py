@@ -7,7 +7,9 @@ floats. Where a matrix ends inside a tile, what lies beyond is computed and not 
 repeat the last one, columns are masked.
 """
 
-from typing import Any
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, NamedTuple
 
 from llvmlite import ir
 from numba.core import cgutils, types
@@ -16,10 +18,14 @@ from .lanes import (
     FLOAT,
     LANES,
     MASK,
+    PAIR_PRODUCTS,
+    PLACES,
     POINTER,
     SUFFIX,
     VECTOR,
+    Pairs,
     Pointer,
+    as_floats,
     boolean,
     broadcast,
     element_at,
@@ -71,10 +77,11 @@ def copy_lanes(typing, columns, source, out):
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         columns, source, out = arguments
-        store(builder, load_some(builder, source, first_lanes(builder, columns)), out)
+        mask = first_lanes(builder, columns)
+        store(builder, load_some(builder, as_floats(builder, source), mask), out)
         return context.get_dummy_value()
 
-    return types.void(integer, Pointer, Pointer), codegen
+    return types.void(integer, source, Pointer), codegen
 
 
 def _exchange(step: int) -> tuple[list[int], list[int]]:
@@ -130,22 +137,63 @@ def transpose_lanes(typing, rows, columns, source, row_stride, out, out_stride):
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         rows, columns, source, row_stride, out, out_stride = arguments
         mask = first_lanes(builder, columns)
-        starts = _row_starts(builder, source, row_stride, LANES, rows)
+        starts = _row_starts(builder, as_floats(builder, source), row_stride, LANES, rows)
         for row, vector in _transposed(builder, [load_some(builder, start, mask) for start in starts]):
             store(builder, vector, element_at(builder, out, number(row), out_stride))
         return context.get_dummy_value()
 
-    return types.void(integer, integer, Pointer, integer, Pointer, integer), codegen
+    return types.void(integer, integer, source, integer, Pointer, integer), codegen
+
+
+class _Arithmetic(NamedTuple):
+    """How a tile multiplies: floats, or pairs of 16-bit integers whose sums are 32-bit integers."""
+
+    multiply_add: Callable[..., Any]
+    """Of factor, right and total, vectors of floats whatever their bits mean."""
+
+    finish: Callable[..., Any]
+    """What the total is as a vector of floats."""
+
+
+def _multiply_add(builder: Any, factor: Any, right: Any, total: Any) -> Any:
+    function = external(builder, f"fmuladd.{SUFFIX}", VECTOR, VECTOR, VECTOR, VECTOR)
+    return builder.call(function, [factor, right, total])
+
+
+def _multiply_add_pairs(builder: Any, factor: Any, right: Any, total: Any) -> Any:
+    halves = ir.VectorType(ir.IntType(16), 2 * LANES)
+    operands = [builder.bitcast(value, halves) for value in (factor, right)]
+    if PAIR_PRODUCTS is not None:
+        products = builder.call(external(builder, PAIR_PRODUCTS, PLACES, halves, halves), operands)
+    else:
+        products = _products_of_pairs(builder, *operands)
+    return builder.bitcast(builder.add(builder.bitcast(total, PLACES), products), VECTOR)
+
+
+def _products_of_pairs(builder: Any, left: Any, right: Any) -> Any:
+    """The sums of the products of neighbours, for processors without an instruction for it."""
+    sums = []
+    for first in (0, 1):
+        places = ir.Constant(PLACES, list(range(first, 2 * LANES, 2)))
+        every_other = [builder.shuffle_vector(value, value, places) for value in (left, right)]
+        sums.append(builder.mul(*(builder.sext(value, PLACES) for value in every_other)))
+    return builder.add(*sums)
+
+
+_FLOATS = _Arithmetic(_multiply_add, lambda builder, total: total)
+_PAIRS = _Arithmetic(
+    _multiply_add_pairs,
+    lambda builder, total: builder.sitofp(builder.bitcast(total, PLACES), VECTOR),
+)
 
 
 def _tile(rows: int, width: int) -> Any:
     """A tile of `rows` rows and `width` vectors."""
 
     def multiply(typing, size, left, left_strides, panel, out, out_stride, accumulate):
-        return signature, codegen
+        return types.void(sizes, left, strides, Pointer, Pointer, integer, boolean), codegen
 
     sizes, strides = types.UniTuple(integer, 3), types.UniTuple(integer, 2)
-    signature = types.void(sizes, Pointer, strides, Pointer, Pointer, integer, boolean)
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         size, left, left_strides, panel, out, out_stride, accumulate = arguments
@@ -154,13 +202,13 @@ def _tile(rows: int, width: int) -> Any:
         sums = [
             [cgutils.alloca_once_value(builder, repeated(0.0)) for _ in range(width)] for _ in range(rows)
         ]
-        lefts = _row_starts(builder, left, row_stride, rows, height)
+        arithmetic = _PAIRS if signature.args[1] == Pairs else _FLOATS
+        lefts = _row_starts(builder, as_floats(builder, left), row_stride, rows, height)
         outs = _row_starts(builder, out, out_stride, rows, height)
         for start in outs:
             # A row of the tile may lie across two cache lines.
             for place in (0, width * LANES - 1):
                 prefetch(builder, builder.gep(start, [number(place)]), write=True, level=3)
-        multiply_add = external(builder, f"fmuladd.{SUFFIX}", VECTOR, VECTOR, VECTOR, VECTOR)
         with cgutils.for_range(builder, depth) as loop:
             start = element_at(builder, panel, loop.index, number(2 * LANES))
             rights = [load(builder, builder.gep(start, [number(LANES * v)])) for v in range(width)]
@@ -168,8 +216,10 @@ def _tile(rows: int, width: int) -> Any:
             for row in range(rows):
                 factor = broadcast(builder, builder.load(builder.gep(lefts[row], [offset])))
                 for right, total in zip(rights, sums[row], strict=True):
-                    value = builder.call(multiply_add, [factor, right, builder.load(total)])
+                    value = arithmetic.multiply_add(builder, factor, right, builder.load(total))
                     builder.store(value, total)
+        for total in chain.from_iterable(sums):
+            builder.store(arithmetic.finish(builder, builder.load(total)), total)
         whole = builder.and_(
             builder.icmp_signed("==", height, number(rows)),
             builder.icmp_signed("==", columns, number(LANES * width)),

@@ -106,6 +106,7 @@ def models(draw: st.DrawFn) -> tuple[GraphSchema, dict[str, Any]]:
     st.sampled_from(["uniform", "frequency"]),
     st.integers(0, 2**32),
     st.sampled_from([4, 2048]),
+    st.sampled_from([0, ranking.SCREENED]),
 )
 def test_evaluate__equals_its_naive_twin(
     chosen: tuple[GraphSchema, dict[str, Any]],
@@ -115,6 +116,7 @@ def test_evaluate__equals_its_naive_twin(
     sampling: str,
     seed: int,
     block: int,
+    screened: int,
 ) -> None:
     schema, keys = chosen
     rng = np.random.default_rng(seed)
@@ -125,6 +127,7 @@ def test_evaluate__equals_its_naive_twin(
         patch.setattr(os, "fsync", lambda handle: None)
         patch.setattr(ranking, "BLOCK", block)
         patch.setattr(ranking, "TILE", 3)
+        patch.setattr(ranking, "SCREENED", screened)
         patch.setattr(pieces, "SLICE_BYTES", 0)
         graph = write_random_graph(Path(folder) / "g.zarr", schema, splits)
         degrees = {kind: graph.degrees(kind) for kind in counts}

@@ -9,7 +9,13 @@ import pytest
 from kernel_examples import random_floats
 
 from daskgraph_kernels.jit import kernel
-from daskgraph_kernels.products import add_weighted_columns, add_weighted_rows, as_matrix, rows_by_rows
+from daskgraph_kernels.products import (
+    add_weighted_columns,
+    add_weighted_rows,
+    as_matrix,
+    pair_products,
+    rows_by_rows,
+)
 
 SHAPES = [
     (3, 4, 5, 0, 0),
@@ -32,7 +38,17 @@ import daskgraph_kernels.jit
 daskgraph_kernels.jit.processor_features = lambda: "+avx512f"
 import daskgraph_kernels.tiles
 assert daskgraph_kernels.tiles.LANES == 16
-sys.exit(pytest.main(["-q", sys.argv[1], "-k", "in_some_columns"]))
+sys.exit(pytest.main(["-q", sys.argv[1], "-k", "in_some_columns or pair_products"]))
+"""
+# A processor without an instruction for products of pairs.
+PLAIN = """
+import sys
+import pytest
+import daskgraph_kernels.jit
+daskgraph_kernels.jit.processor_features = lambda: ""
+import daskgraph_kernels.tiles
+assert daskgraph_kernels.tiles.PAIR_PRODUCTS is None
+sys.exit(pytest.main(["-q", sys.argv[1], "-k", "pair_products"]))
 """
 
 
@@ -43,6 +59,11 @@ def call_products(
     rows_by_rows(left, right, scores, column)
     add_weighted_rows(weights, column, right, rows)
     add_weighted_columns(weights, column, left, columns)
+
+
+@kernel
+def call_pair_products(left: Any, right: Any, out: Any) -> None:
+    pair_products(left, right, out)
 
 
 @kernel
@@ -71,6 +92,20 @@ def test_products__in_some_columns(m: int, n: int, d: int, before: int, after: i
     np.testing.assert_allclose(columns, expected[1], rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("m", "n", "k"), [(3, 4, 5), (1, 1, 1), (17, 33, 8), (0, 2, 2), (2, 0, 2), (50, 100, 50), (6, 9, 600)]
+)
+def test_pair_products(m: int, n: int, k: int) -> None:
+    random = np.random.default_rng(7)
+    # As long as they may be: sums come near to 2**31.
+    longest = int((2**30.9 / (2 * k)) ** 0.5)
+    left, right = (random.integers(-longest, longest + 1, (rows, 2 * k)).astype(np.int16) for rows in (m, n))
+    left[:1], right[:1] = longest, -longest
+    out = np.full((m, n), np.nan, np.float32)
+    call_pair_products(left.view(np.int32), right.view(np.int32), out)
+    np.testing.assert_allclose(out, left.astype(float) @ right.T.astype(float), rtol=1e-6, atol=500)
+
+
 def test_as_matrix__is_a_view() -> None:
     flat = np.arange(20, dtype=np.float32)
     assert call_as_matrix(flat, 3, 4) == 3
@@ -79,8 +114,9 @@ def test_as_matrix__is_a_view() -> None:
 
 @pytest.mark.slow
 @pytest.mark.compiled
-def test_products__with_vectors_of_another_length(tmp_path: Path) -> None:
+@pytest.mark.parametrize("processor", [WIDE, PLAIN], ids=["wide", "plain"])
+def test_products__on_another_processor(processor: str, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", WIDE, __file__]
+    command = [sys.executable, "-c", processor, __file__]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
