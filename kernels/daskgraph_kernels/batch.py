@@ -8,7 +8,6 @@ import numpy as np
 from numba.core import types
 
 from .blocks import (
-    clear,
     copy_rows,
     drop_gradient,
     gather_operated,
@@ -17,6 +16,7 @@ from .blocks import (
     part_of,
     prepare_block,
     prepare_gradient,
+    writes_gradients,
 )
 from .calls import (
     call_add_bias,
@@ -33,10 +33,12 @@ from .calls import (
     call_scores,
     call_scores_backward,
     call_take_bias,
+    call_write_gradients,
 )
 from .jit import caller, inner_kernel, variant
 from .negatives import HEAD_SIDE, TAIL_SIDE
 from .products import as_matrix
+from .rows import clear
 from .transposing import transpose
 from .workspace import FUNCTIONS, SETTINGS, SIZES, TABLES, WORKSPACE, Block
 
@@ -61,8 +63,17 @@ def _score(functions, settings, query, candidates, out, column):
 
 
 @inner_kernel
-def _score_backward(functions, settings, query, candidates, scores, gradient, column):
-    """Add the gradients of `_score`."""
+def _score_backward(functions, settings, query, candidates, scores, gradient, column, add):
+    """Add the gradients of `_score`; or write them, those of candidates always, of the query unless `add`."""
+    if writes_gradients(settings):
+        if len(candidates.rows) > 0:
+            call_write_gradients(
+                functions.write_gradients,
+                (query.rows, candidates.rows, gradient, column, add, query.gradient, candidates.gradient),
+            )
+        elif not add:
+            clear(query.gradient)
+        return
     if len(candidates.rows) == 0:
         return
     if settings.bias:
@@ -252,9 +263,15 @@ def _both_sides(functions, settings, tables, work, tail_queries, head_queries, h
         _set_diagonal(head_gradient, head_d)
 
     transpose(head_gradient, columns, columns, tail_gradient, True)
-    _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0)
-    _score_backward(functions, settings, head_queries, own_heads, head_scores, head_gradient, columns)
+    _score_backward(functions, settings, tail_queries, tail_candidates, tail_scores, tail_gradient, 0, False)
+    # Those of tails that are queries and candidates at once were written just now.
+    _score_backward(
+        functions, settings, head_queries, own_heads, head_scores, head_gradient, columns, columns > 0
+    )
     if not in_block:
+        if writes_gradients(settings) and not shared:
+            clear(positive_heads.gradient)
+            clear(positive_tails.gradient)
         _pair_backward(functions, settings, tail_queries, positive_tails, tail_positive, tail_d)
         _pair_backward(functions, settings, head_queries, positive_heads, head_positive, head_d)
     return loss

@@ -14,6 +14,7 @@ from .calls import (
     call_take_bias,
 )
 from .jit import inner_kernel
+from .rows import clear
 from .workspace import Block
 
 # Rows that are gathered, operated and prepared before the next ones: they stay in the first cache meanwhile.
@@ -26,6 +27,14 @@ def part_of(block, first, last):
     return Block(
         block.rows[first:last], block.norms[first:last], block.bias[first:last], block.gradient[first:last]
     )
+
+
+@inner_kernel
+def writes_gradients(settings):
+    """Whether gradients of scores are written, not added, where a product is the first to reach a row: rows'
+    gradients need not be zero before.
+    """
+    return settings.product and settings.corrupt_head and settings.corrupt_tail and not settings.bias
 
 
 @inner_kernel
@@ -107,11 +116,12 @@ def drop_gradient(functions, settings, work, sizes):
 
 @inner_kernel
 def prepare_block(functions, settings, block):
-    """Make the rows of a block ready for comparison; its gradient zero."""
+    """Make the rows of a block ready for comparison; its gradient zero, unless products write it."""
     if settings.bias:
         call_take_bias(functions.take_bias, (block.rows, block.bias))
     call_prepare(functions.prepare, (block.rows, block.norms))
-    clear(block.gradient)
+    if not writes_gradients(settings):
+        clear(block.gradient)
 
 
 @inner_kernel
@@ -120,14 +130,6 @@ def copy_rows(rows, out):
     for i in range(rows.shape[0]):
         for j in range(rows.shape[1]):
             out[i, j] = rows[i, j]
-
-
-@inner_kernel
-def clear(matrix):
-    """Set matrix (n, d) to zero."""
-    for i in range(matrix.shape[0]):
-        for j in range(matrix.shape[1]):
-            matrix[i, j] = 0
 
 
 @inner_kernel

@@ -2,7 +2,15 @@
 
 from .adagrad import MERGE_REPEATS, STEP_COMMON, STEP_PARAMETERS, STEP_ROWS
 from .bias import ADD_BIAS, ADD_BIAS_GRADIENT, COPY_BIAS, TAKE_BIAS
-from .comparators import PAIRS, PAIRS_BACKWARD, PREPARE, PREPARE_BACKWARD, SCORES, SCORES_BACKWARD
+from .comparators import (
+    PAIRS,
+    PAIRS_BACKWARD,
+    PREPARE,
+    PREPARE_BACKWARD,
+    SCORES,
+    SCORES_BACKWARD,
+    WRITE_GRADIENTS,
+)
 from .dropout import DROP
 from .jit import caller
 from .losses import LOSS
@@ -20,6 +28,7 @@ call_pairs = caller(PAIRS)
 call_pairs_backward = caller(PAIRS_BACKWARD)
 call_scores = caller(SCORES)
 call_scores_backward = caller(SCORES_BACKWARD)
+call_write_gradients = caller(WRITE_GRADIENTS)
 call_loss = caller(LOSS)
 call_candidates = caller(CANDIDATES)
 call_round_gradient = caller(ROUND)

@@ -22,7 +22,7 @@ from .distances import (
 from .elementary import maximum
 from .jit import Matrix, Variant, Vector, allocating_kernel, inner_kernel, variant
 from .products import rows_by_rows
-from .sparse import add_gradients
+from .sparse import carry_back
 
 # prepare(rows (n, d), norms (n,)), in place
 PREPARE = types.void(Matrix, Vector)
@@ -39,6 +39,8 @@ SCORES = types.void(Matrix, Matrix, Vector, Vector, Matrix, types.int64)
 #   (n, d)), added;
 # `gradient` may be overwritten
 SCORES_BACKWARD = types.void(Matrix, Matrix, Matrix, Matrix, types.int64, Matrix, Matrix)
+# write_gradients(query, candidates, gradient (b, m), column, add, d_query (b, d), d_candidates (n, d))
+WRITE_GRADIENTS = types.void(Matrix, Matrix, Matrix, types.int64, types.boolean, Matrix, Matrix)
 
 _TINY = np.float32(1e-30)
 # The square of the shortest row that is told from zero.
@@ -102,7 +104,13 @@ def dot_scores_backward(query, candidates, scores, gradient, column, d_query, d_
     """d_query (b, d) += gradient (b, n) · candidates; d_candidates (n, d) += gradientᵀ · query. Equation
     10.
     """
-    add_gradients(gradient, column, query, candidates, d_query, d_candidates)
+    carry_back(gradient, column, query, candidates, d_query, d_candidates, True, True)
+
+
+@variant(WRITE_GRADIENTS)
+def write_gradients(query, candidates, gradient, column, add, d_query, d_candidates):
+    """As `dot_scores_backward`, but written; added to d_query if `add`. Equation 10."""
+    carry_back(gradient, column, query, candidates, d_query, d_candidates, add, False)
 
 
 @variant(PREPARE)
@@ -170,7 +178,7 @@ def _add_distance_gradient(query, candidates, weights, column, d_query, d_candid
     for j in range(len(candidates)):
         for k in range(candidates.shape[1]):
             d_candidates[j, k] += totals[j] * candidates[j, k]
-    add_gradients(weights, column, query, candidates, d_query, d_candidates)
+    carry_back(weights, column, query, candidates, d_query, d_candidates, True, True)
 
 
 @variant(PAIRS)

@@ -133,19 +133,19 @@ def rows_by_rows(left, right, out, column):
 
 
 @inlined_kernel
-def add_weighted_rows(weights, column, right, out):
-    """Out (m, d) += weights[:, column:column+n] (m, n) · right (n, d)."""
+def weighted_rows(weights, column, right, out, accumulate):
+    """Out (m, d) = or += weights[:, column:column+n] (m, n) · right (n, d)."""
     m, d = out.shape
     n = right.shape[0]
-    product(m, d, n, (weights, column, weights.shape[1], 1), (right, 0, d, 1), (out, 0, d, 1), True)
+    product(m, d, n, (weights, column, weights.shape[1], 1), (right, 0, d, 1), (out, 0, d, 1), accumulate)
 
 
 @inlined_kernel
-def add_weighted_columns(weights, column, left, out):
-    """Out (n, d) += weights[:, column:column+n] (m, n)ᵀ · left (m, d)."""
+def weighted_columns(weights, column, left, out, accumulate):
+    """Out (n, d) = or += weights[:, column:column+n] (m, n)ᵀ · left (m, d)."""
     n, d = out.shape
     m = left.shape[0]
-    product(n, d, m, (weights, column, 1, weights.shape[1]), (left, 0, d, 1), (out, 0, d, 1), True)
+    product(n, d, m, (weights, column, 1, weights.shape[1]), (left, 0, d, 1), (out, 0, d, 1), accumulate)
 
 
 def pair_products(left: Any, right: Any, out: Any) -> None:

@@ -38,6 +38,14 @@ def _shorten(table, row, max_norm):
             table[row, j] *= scale
 
 
+@inner_kernel
+def clear(matrix):
+    """Set matrix (n, d) to zero."""
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            matrix[i, j] = 0
+
+
 @variant(GATHER)
 def gather(table, features, ids, first, last, common, max_norm, out):
     """out[first:last] (·, d) = table[ids[first:last]] + common (d,). Equation 9.

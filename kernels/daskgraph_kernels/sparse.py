@@ -23,7 +23,8 @@ from .lanes import (
     pointer_to,
     repeated,
 )
-from .products import add_weighted_columns, add_weighted_rows
+from .products import weighted_columns, weighted_rows
+from .rows import clear
 
 # Weights that are looked at together: a bit of a word for each.
 _GROUP = 32
@@ -39,13 +40,17 @@ _COST = 4
 
 
 @inlined_kernel
-def add_gradients(weights, column, left, right, d_left, d_right):
-    """d_left (m, d) += weights[:, column:column+n] (m, n) · right (n, d); d_right += weightsᵀ · left."""
+def carry_back(weights, column, left, right, d_left, d_right, add_left, add_right):
+    """d_left (m, d) = or += weights[:, column:column+n] (m, n) · right (n, d); d_right, weightsᵀ · left."""
     if _mostly_zero(weights, column, len(right)):
+        if not add_left:
+            clear(d_left)
+        if not add_right:
+            clear(d_right)
         add_one_by_one(weights, column, left, right, d_left, d_right)
     else:
-        add_weighted_rows(weights, column, right, d_left)
-        add_weighted_columns(weights, column, left, d_right)
+        weighted_rows(weights, column, right, d_left, add_left)
+        weighted_columns(weights, column, left, d_right, add_right)
 
 
 @inner_kernel
@@ -64,7 +69,7 @@ def _mostly_zero(weights, column, n):
 
 
 def add_one_by_one(weights: Any, column: int, left: Any, right: Any, d_left: Any, d_right: Any) -> None:
-    """As `add_gradients`, for every weight that is not 0."""
+    """As `carry_back`, for every weight that is not 0, and always added."""
     own = weights[:, column : column + len(right)]
     for i, j in np.argwhere(own):
         d_left[i] += own[i, j] * right[j]

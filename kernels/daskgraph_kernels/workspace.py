@@ -17,6 +17,7 @@ from .adagrad import (
     step_rows,
 )
 from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
+from .comparators import write_gradients
 from .dropout import drop
 from .jit import Chances, Counters, Flags, Ids, Matrix, Ranges, Variant, Vector, record
 from .negatives import NO_CHANCES, ignore_positives
@@ -47,6 +48,7 @@ class Functions(NamedTuple):
     step_heads: Variant = step_rows
     step_tails: Variant = step_rows
     # The same for every model: called by address, so that drivers compile quickly.
+    write_gradients: Variant = write_gradients
     drop: Variant = drop
     ignore_positives: Variant = ignore_positives
     round_gradient: Variant = round_gradient

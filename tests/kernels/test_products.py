@@ -10,11 +10,11 @@ from kernel_examples import random_floats
 
 from daskgraph_kernels.jit import kernel
 from daskgraph_kernels.products import (
-    add_weighted_columns,
-    add_weighted_rows,
     as_matrix,
     pair_products,
     rows_by_rows,
+    weighted_columns,
+    weighted_rows,
 )
 
 SHAPES = [
@@ -54,11 +54,11 @@ sys.exit(pytest.main(["-q", sys.argv[1], "-k", "pair_products"]))
 
 @kernel
 def call_products(
-    left: Any, right: Any, scores: Any, column: Any, weights: Any, rows: Any, columns: Any
+    left: Any, right: Any, scores: Any, column: Any, weights: Any, rows: Any, columns: Any, accumulate: Any
 ) -> None:
     rows_by_rows(left, right, scores, column)
-    add_weighted_rows(weights, column, right, rows)
-    add_weighted_columns(weights, column, left, columns)
+    weighted_rows(weights, column, right, rows, accumulate)
+    weighted_columns(weights, column, left, columns, accumulate)
 
 
 @kernel
@@ -73,16 +73,17 @@ def call_as_matrix(flat: Any, rows: Any, columns: Any) -> Any:
     return matrix[0, columns - 1]
 
 
+@pytest.mark.parametrize("accumulate", [True, False])
 @pytest.mark.parametrize(("m", "n", "d", "before", "after"), SHAPES)
-def test_products__in_some_columns(m: int, n: int, d: int, before: int, after: int) -> None:
+def test_products__in_some_columns(m: int, n: int, d: int, before: int, after: int, accumulate: bool) -> None:
     random = np.random.default_rng(7)
     left, right, weights = (
         random_floats(random, *shape) for shape in ((m, d), (n, d), (m, before + n + after))
     )
     scores, rows, columns = np.full_like(weights, 9), random_floats(random, m, d), random_floats(random, n, d)
     own = weights[:, before : before + n].astype(float)
-    expected = rows + own @ right, columns + own.T @ left
-    call_products(left, right, scores, before, weights, rows, columns)
+    expected = accumulate * rows + own @ right, accumulate * columns + own.T @ left
+    call_products(left, right, scores, before, weights, rows, columns, accumulate)
     np.testing.assert_allclose(
         scores[:, before : before + n], left.astype(float) @ right.T, rtol=1e-4, atol=1e-5
     )
