@@ -422,13 +422,18 @@ def simulated() -> Iterator[str]:
 def machines(found: Iterable[Record]) -> str:
     """Return where figures were measured, a line for each kind of machine."""
     told: dict[str, list[float]] = {}
+    when: dict[str, set[str]] = {}
     for made in found:
         machine = dict(made["machine"])
         load, cores = machine.pop("load"), f"{machine.pop('processor')}, {machine.pop('cores')} cores"
+        measured = machine.pop("measured", "")
         versions = ", ".join(f"{name} {version}" for name, version in machine.items())
         told.setdefault(f"{cores}; {versions}", []).append(load)
-    lines = (f"{text}; load {min(loads):.1f} to {max(loads):.1f}.\n" for text, loads in told.items())
-    return "\n".join(lines)
+        when.setdefault(f"{cores}; {versions}", set()).update([measured] if measured else [])
+    return "\n".join(
+        "; ".join([text, f"load {min(loads):.1f} to {max(loads):.1f}", *sorted(when[text])]) + ".\n"
+        for text, loads in told.items()
+    )
 
 
 def page() -> str:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 import os
 import platform
+import subprocess
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+
+from daskgraph_kernels.lanes import LANES
 
 FOLDER = Path(__file__).parent / "measured"
 
@@ -20,6 +24,7 @@ def machine() -> dict[str, Any]:
         "load": os.getloadavg()[1],
         "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "scipy", "numba")},
+        "measured": f"{date.today()}, commit {commit()}",
     }
 
 
@@ -36,8 +41,15 @@ def recorded(name: str) -> dict[str, Any]:
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells it."""
+    """The processor's name, as far as the system tells it, and how long the vectors are that kernels use."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    return f"{name}, {32 * LANES}-bit vectors"
+
+
+def commit() -> str:
+    """The commit that is checked out, shortened."""
+    asked = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(asked, cwd=FOLDER.parent, capture_output=True, text=True, check=True).stdout.strip()
