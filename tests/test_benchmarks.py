@@ -8,9 +8,10 @@ import numpy as np
 import pandas
 import pytest
 import quality
+from against_pbg import falls_short
 from cases import CASES, Case
 from graphs import Ids, NumberedGraph, draw_communities, read_triples
-from kernel_guard import Slow, limit, too_slow
+from kernel_guard import Slow, limit, too_slow, vanished
 from known_graphs import communities, rings
 from pbg_model import PARAMETERS, Floats, read_pbg
 
@@ -122,6 +123,17 @@ def test_guard__what_is_slower_than_it_may_be() -> None:
         Slow("case", "gather", 0.001, 0.0),
     ]
     assert [one.function for one in too_slow(measured, recorded, same_processor=False)] == ["gather"]
+
+
+def test_guard__what_is_called_no_more() -> None:
+    recorded = {"case": {"scores": 0.4, "loss": 0.1}, "other": {"loss": 0.1}}
+    told = vanished({"case": {"loss": 0.16}, "new": {"loss": 0.1}}, recorded)
+    assert told == [f"{name} is in the table, but is not called" for name in ("case: scores", "other: loss")]
+
+
+@pytest.mark.parametrize(("own", "short"), [(0.3, False), (0.298, False), (0.296, True)])
+def test_quality_guard(own: float, short: bool) -> None:
+    assert falls_short({"mrr": {"own": own, "pbg": 0.3}}) == short
 
 
 @pytest.mark.parametrize("row", quality.ROWS.values(), ids=quality.ROWS)

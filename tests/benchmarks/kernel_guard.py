@@ -7,7 +7,7 @@ Every function of a training step is timed, in cases that hold every operator, c
 once. What counts is the least time of many short stretches, as a ratio to the least time of plain sgemm on
 the shapes of the case's products, measured in turn: a slow machine slows both, and among hundreds of
 stretches some are not interrupted, however busy the machine is. What is too slow is measured again until
-patience ends.
+patience ends. What is in the table and not called any more fails too.
 
 Why a function may take 1.15 times its recorded ratio plus 0.03: in seven tables recorded one after another,
 on two cores shared with four to eight busy processes, ratios from 0.2 on differed by at most 11 % between
@@ -35,7 +35,6 @@ from sgemm import seconds_of
 from training_step import Step
 
 from daskgraph.threads import single_threaded_products
-from daskgraph_kernels.lanes import LANES
 
 TABLE = Path(__file__).with_suffix(".json")
 
@@ -124,6 +123,15 @@ def too_slow(measured: Ratios, recorded: Ratios, same_processor: bool) -> list[S
     return found
 
 
+def vanished(measured: Ratios, recorded: Ratios) -> list[str]:
+    """Tell what is in the table and is called no more: the table is to be written anew."""
+    return [
+        f"{case}: {function} is in the table, but is not called"
+        for case, ratios in recorded.items()
+        for function in ratios.keys() - measured.get(case, {}).keys()
+    ]
+
+
 def measure(guarded: list[Guarded], recorded: Ratios, same_processor: bool) -> tuple[Ratios, list[Slow]]:
     """Measure all cases in turn until nothing is too slow, or patience ends."""
     started = time.perf_counter()
@@ -142,7 +150,7 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="write the table of this processor")
     chosen = parser.parse_args()
     tables: dict[str, Ratios] = json.loads(TABLE.read_text(encoding="utf-8"))
-    first, own = next(iter(tables)), f"{processor()}, vectors of {LANES}"
+    first, own = next(iter(tables)), processor()
     recorded = {} if chosen.record else tables.get(own, tables[first])
     with single_threaded_products():
         measured, slow = measure([Guarded(case) for case in CASES], recorded, own in tables)
@@ -151,10 +159,11 @@ def main() -> int:
         return 0
     if own not in tables:
         sys.stdout.write(f"recorded on {first!r}: here functions may take three times as long\n")
-    sys.stdout.writelines(f"{one}\n" for one in slow)
+    gone = vanished(measured, recorded)
+    sys.stdout.writelines(f"{one}\n" for one in [*slow, *gone])
     counted = sum(map(len, measured.values()))
     sys.stdout.write(f"{counted - len(slow)} of {counted} functions are as fast as they were, or faster\n")
-    return 1 if slow else 0
+    return 1 if slow or gone else 0
 
 
 if __name__ == "__main__":
