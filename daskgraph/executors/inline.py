@@ -142,7 +142,7 @@ class _Run:
         if not self.record.trained and not self.worker.spent.compute:
             self.callback(CompileStarted())
             started = time.perf_counter()
-            self.worker.prepare(instruction.lease)
+            self.worker.compile()
             self.callback(CompileFinished(time.perf_counter() - started))
         epoch = instruction.lease.epoch + 1
         work = self.worker.train(

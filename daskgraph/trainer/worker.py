@@ -73,11 +73,9 @@ class Worker:
         self._begun: dict[int, Begun] = {}
         self._stopped = False
 
-    def prepare(self, lease: Lease) -> None:
-        """Compile the kernels, or load them from the cache, while a lease's vectors are read or drawn."""
-        holding = self._reader.submit(self.buffer.hold, lease.partitions, lease.kept)
+    def compile(self) -> None:
+        """Compile the kernels, or load them from the cache."""
         self._trainer.compile(self.buffer.tables)
-        holding.result()
 
     def train(self, instruction: Train, report: Report) -> Work:
         """Train a lease, until it is done or its time is up; return what that came to.
