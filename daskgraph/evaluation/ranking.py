@@ -43,7 +43,7 @@ from daskgraph_kernels.ranking import (
     score_positives,
     score_rows,
 )
-from daskgraph_kernels.screening import Rounded, rounded, screen_scores
+from daskgraph_kernels.screening import Near, Rounded, room_for_near, rounded, screen_scores
 
 BLOCK = 2048
 """Candidates that are compared at a time."""
@@ -114,6 +114,9 @@ class _Work(NamedTuple):
 
     scores: Floats
     candidates: dict[int, Compared]
+    """By dimension."""
+
+    near: dict[int, Near]
     """By dimension."""
 
 
@@ -292,7 +295,7 @@ class Ranker:
     def _count(self, parts: Sequence[_Part], pool: ThreadPoolExecutor, report: Report) -> None:
         """Compare all questions with all candidates."""
         total = sum(len(part.queries.rows) * self._candidates(part.kind) for part in parts)
-        work = [_Work(np.empty(TILE * BLOCK, np.float32), {}) for _ in range(self.threads)]
+        work = [_Work(np.empty(TILE * BLOCK, np.float32), {}, {}) for _ in range(self.threads)]
         for kind in dict.fromkeys(part.kind for part in parts):
             asked = [part for part in parts if part.kind == kind]
             runs = [run for part in asked for run in _runs(part, self.allowed is not None)]
@@ -325,14 +328,11 @@ class Ranker:
             except IndexError:
                 return
             candidates, screen = self._acted_on(part, first, block, work)
-            count = len(candidates.raw)
             for start in range(first, last, TILE):
                 stop = min(start + TILE, last)
-                size = stop - start
-                scores = work.scores[: size * count].reshape(size, count)
                 queries = _compared(part.queries, slice(start, stop))
                 questions = _cut(part.questions, slice(part.starts[start], part.starts[stop]))
-                self._score(queries, start, candidates, screen, questions, scores)
+                scores = self._score(queries, start, candidates, screen, questions, work)
                 count_better(scores, start, questions, part.entities.rows, candidates, part.ignored)
 
     def _score(
@@ -342,16 +342,21 @@ class Ranker:
         candidates: Candidates,
         screen: Rounded | None,
         questions: Questions,
-        scores: Floats,
-    ) -> None:
-        """Score candidates as far as the questions need it: who screens may find too many near a positive."""
-        others, numbers = candidates.compared, queries.rows.size
-        if (
-            screen is None
-            or numbers < SCREENED * len(questions.query)
-            or not screen_scores(queries, others, rounded(queries.rows), screen, questions, first, scores)
-        ):
-            score_rows(self.comparer.comparison, self.comparer.adds_bias, queries, others, scores)
+        work: _Work,
+    ) -> Floats:
+        """Return the scores of candidates, as far as the questions need them.
+
+        Who screens may find that too many are near a positive.
+        """
+        others, (count, dimension) = candidates.compared, queries.rows.shape
+        scores = work.scores[: count * len(others.rows)].reshape(count, len(others.rows))
+        if screen is not None and count * dimension >= SCREENED * len(questions.query):
+            near = work.near.setdefault(dimension, room_for_near(dimension))
+            numbers = rounded(queries.rows), screen
+            if screen_scores(queries, others, *numbers, questions, first, near, scores):
+                return scores
+        score_rows(self.comparer.comparison, self.comparer.adds_bias, queries, others, scores)
+        return scores
 
     def _acted_on(self, part: _Part, first: int, whole: _Block, work: _Work) -> _Block:
         relation, block = int(part.relations[part.starts[first]]), whole.candidates

@@ -50,6 +50,10 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """The commit that is checked out, shortened."""
-    asked = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(asked, cwd=FOLDER.parent, capture_output=True, text=True, check=True).stdout.strip()
+    """The commit that is checked out, shortened, and "-dirty" where files differ from it."""
+    asked = ["git", "describe", "--always", "--dirty"]
+    try:
+        told = subprocess.run(asked, cwd=FOLDER.parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return told.stdout.strip()

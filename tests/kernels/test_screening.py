@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daskgraph_kernels.jit import kernel
+from daskgraph_kernels.products import rows_by_rows
 from daskgraph_kernels.ranking import Compared, Questions
-from daskgraph_kernels.screening import rounded, screen_scores
+from daskgraph_kernels.screening import room_for_near, rounded, screen_scores
+
+
+@kernel
+def score_by_product(left: Any, right: Any, out: Any) -> None:
+    rows_by_rows(left, right, out, 0)
 
 
 def compared(rows: np.ndarray) -> Compared:
@@ -28,7 +35,8 @@ def screen(queries: np.ndarray, candidates: np.ndarray, asked: Questions, first:
     scores = np.full((len(queries), len(candidates)), np.nan, np.float32)
     with np.errstate(all="ignore"):
         rows = rounded(queries), rounded(candidates)
-        good = screen_scores(compared(queries), compared(candidates), *rows, asked, first, scores)
+        near = room_for_near(queries.shape[1])
+        good = screen_scores(compared(queries), compared(candidates), *rows, asked, first, near, scores)
     return scores if good else None
 
 
@@ -84,7 +92,22 @@ def test_screen_scores__gives_up_where_many_are_near() -> None:
     assert screen(queries, candidates, questions([0, 1, 2], [9, 7, 9])) is not None
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e30, 1e-35, 0])
+@pytest.mark.compiled
+@pytest.mark.parametrize("d", [30, 129, 700])
+def test_screen_scores__keep_ties(d: int) -> None:
+    """Rows that are equal have scores that are equal bit by bit, wherever they stand and whoever asks."""
+    random = np.random.default_rng(5)
+    queries, candidates = (random.standard_normal((n, d)).astype(np.float32) for n in (5, 900))
+    candidates[::90] = candidates[3]
+    positives = np.empty((5, 7), np.float32)
+    score_by_product(queries, np.repeat(candidates[3:4], 7, 0), positives)
+    asked = questions(np.repeat(np.arange(5), 2), np.stack([positives[:, 6], positives[:, 6] + 1], 1).ravel())
+    scores = screen(queries, candidates, asked)
+    assert (scores[:, ::90] == positives[:, :1]).all()
+    assert (positives == positives[:, :1]).all()
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e30, 1e-11, 1e-13, 1e-22, 5e-23, 1e-35, 0])
 def test_screen_scores__of_rows_that_do_not_fit(odd: float) -> None:
     random = np.random.default_rng(4)
     queries, candidates = (random.standard_normal((n, 12)).astype(np.float32) for n in (2, 300))
@@ -100,7 +123,8 @@ def test_screen_scores__of_rows_that_do_not_fit(odd: float) -> None:
     queries[1] = odd
     scores = screen(queries, candidates, asked)
     # All of this query's scores are near, or too many of them.
-    assert (scores is None) == bool(np.isnan(odd) or np.isinf(odd) or odd in (1e30, 1e-35))
+    fits = odd in (0, 1e-11)
+    assert (scores is None) == (not fits)
 
 
 def test_rounded__of_nothing() -> None:
