@@ -75,20 +75,21 @@ with AVX2. This one is of other processors, in three to five pairs each, by code
 | aimed at | 10 × | 4 × | 7 × | 5 × | 5 × | 5 × |
 | its share | 0.6 | 0.65 | | | | |
 
-What was changed since, measured on the EPYC with AVX2 by trainings or batches of the code before and after in
-turn: positives are read off the in-batch block, rows stepped by eights and edges shuffled in stacks (a is 1.14
-times as fast, c 1.10, d1 1.08); gradients are written, not added to zeros (a batch of c takes 0.94 of its time,
-of b and d1 0.97); candidates are screened by integers (the evaluation takes 0.84 of its time).
+What was changed since, measured on the EPYC with AVX2 by trainings or batches of the code before and after
+in turn: positives are read off the in-batch block, rows stepped by eights and edges shuffled in stacks (a
+is 1.14 times as fast, c 1.10, d1 1.08); gradients are written, not added to zeros (a batch of c takes 0.94
+of its time, of b and d1 0.97); candidates are screened by integers (the evaluation takes 0.84 of its time).
 
-a and c are short of their aims on each of these processors and on the EPYC with AVX2, d1 there and on the Xeon,
-the evaluation on the Xeon; shares on both of these. On the EPYC with AVX2, c's three blocks of scores and their
-gradients, at the 85 GFLOP/s that a core reaches undisturbed, take 68 µs of the 107 that a batch of 50 edges may
-take for seven times PBG's rate below. Ten times PBG's rate in a would be 1,230,000 edges/s; the best epoch seen
-had 1,195,000.
+a and c are short of their aims on each of these processors and on the EPYC with AVX2, d1 there and on the
+Xeon, the evaluation on the Xeon; shares on both of these. On the EPYC with AVX2, c's three blocks of scores
+and their gradients, at the 85 GFLOP/s that a core reaches undisturbed, take 68 µs of the 107 that a batch
+of 50 edges may take for seven times PBG's rate below. Ten times PBG's rate in a would be 1,230,000 edges/s;
+the best epoch seen had 1,195,000.
 
-MRR was above PBG's, or less than 1 % below, everywhere but in d2 on the first of these: 0.0930 beside 0.0941,
-and on the Xeon 0.0939 beside 0.0913. b-rounded, below, is of the older code too. Shares above 1 say that SciPy's BLAS, by which they are measured, does
-not reach what a processor can; it is measured in each pair's own minute, and differs with that.
+MRR was above PBG's, or less than 1 % below, everywhere but in d2 on the first of these: 0.0930 beside
+0.0941, and on the Xeon 0.0939 beside 0.0913. b-rounded, below, is of the older code too. Shares above 1 say
+that SciPy's BLAS, by which they are measured, does not reach what a processor can; it is measured in each
+pair's own minute, and differs with that.
 """
 
 EVALUATION = """### Evaluation
@@ -102,8 +103,9 @@ OWN = """## By itself
 
 `python tests/benchmarks/own_limits.py --record`
 
-Aimed at: 1.85 times as fast by two threads as by one; 2,000,000 entities within 30 % of 100,000; 300 MB beside
-tables, sums and a slice; less than 3 s to the first batches. Two threads are short of that here and on the Xeon.
+Aimed at: 1.85 times as fast by two threads as by one; 2,000,000 entities within 30 % of 100,000; 300 MB
+beside tables, sums and a slice; less than 3 s to the first batches. Two threads are short of that here and
+on the Xeon.
 
 On an Intel Xeon with AVX-512 the figures were 1.82 × (large products alone: 1.97 ×), 0.91 ×, 274 MB and
 1.7 s; of eight trainings for the memory held there one held 351 MB, the others 270 to 281.

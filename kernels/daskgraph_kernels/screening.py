@@ -140,7 +140,7 @@ def _count_near(row, band, unit, reach):
 
 @inner_kernel
 def _note_near(row, band, unit, reach, candidates, start, near, count):
-    """Note which of the candidates (n, d) from `start` on are near, after `count` others; how many there are."""
+    """Note which of the candidates (n, d) from `start` on are near, after `count` others; how many in all."""
     for j in range(len(row)):
         if _is_near(row[j], band, unit[j], reach[j]):
             near.places[count] = start + j
