@@ -87,9 +87,9 @@ of 50 edges may take for seven times PBG's rate below. Ten times PBG's rate in a
 the best epoch seen had 1,195,000.
 
 MRR was above PBG's, or less than 1 % below, everywhere but in d2 on the first of these: 0.0930 beside
-0.0941, and on the Xeon 0.0939 beside 0.0913. b-rounded, below, is of the older code too. Shares above 1 say
-that SciPy's BLAS, by which they are measured, does not reach what a processor can; it is measured in each
-pair's own minute, and differs with that.
+0.0941 (on the Xeon it was 0.0939 beside 0.0913). b-rounded, below, is of the older code too. Shares above 1
+say that SciPy's BLAS, by which they are measured, does not reach what a processor can; it is measured in
+each pair's own minute, and differs with that.
 """
 
 EVALUATION = """### Evaluation
