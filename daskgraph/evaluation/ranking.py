@@ -351,8 +351,9 @@ class Ranker:
         others, (count, dimension) = candidates.compared, queries.rows.shape
         scores = work.scores[: count * len(others.rows)].reshape(count, len(others.rows))
         if screen is not None and count * dimension >= SCREENED * len(questions.query):
-            near = work.near.setdefault(dimension, room_for_near(dimension))
-            numbers = rounded(queries.rows), screen
+            if dimension not in work.near:
+                work.near[dimension] = room_for_near(dimension)
+            numbers, near = (rounded(queries.rows), screen), work.near[dimension]
             if screen_scores(queries, others, *numbers, questions, first, near, scores):
                 return scores
         score_rows(self.comparer.comparison, self.comparer.adds_bias, queries, others, scores)
