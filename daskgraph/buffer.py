@@ -17,6 +17,7 @@ from daskgraph.model import Model
 from daskgraph.planning.memory import slots
 from daskgraph.store import GraphStore, ModelStore
 from daskgraph.store.staging import Staging
+from daskgraph_kernels.aligned import zeros
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
@@ -114,8 +115,8 @@ class Buffer:
             rows = 0 if features is not None else rows
             self.tables[kind.name] = TypeTable(
                 bounds,
-                np.empty((rows, model.dimension(kind.name)), np.float32),
-                np.empty(rows, np.float32),
+                zeros(rows, model.dimension(kind.name)),
+                zeros(rows),
                 {} if features is None else {0: 0},
                 features=features,
             )

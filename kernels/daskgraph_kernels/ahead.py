@@ -4,12 +4,11 @@ from typing import Any
 
 from numba.extending import overload
 
+from .aligned import LINE
 from .lanes import fetch_ahead, pointer_to
 
 # So many uses ahead: enough lines on their way to keep the memory busy, few enough to be there when needed.
 DISTANCE = 8
-
-_LINE = 16  # floats of a cache line
 
 
 def fetch_row(matrix: Any, row: int) -> None:
@@ -24,7 +23,7 @@ def fetch_number(vector: Any, place: int) -> None:
 def _fetch_row_compiled(matrix, row):
     def compiled(matrix, row):
         first = row * matrix.shape[1]
-        for j in range(0, matrix.shape[1], _LINE):
+        for j in range(0, matrix.shape[1], LINE):
             fetch_ahead(pointer_to(matrix, first + j))
         # A row may lie across one line more.
         fetch_ahead(pointer_to(matrix, first + matrix.shape[1] - 1))

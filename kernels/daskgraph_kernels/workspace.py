@@ -16,6 +16,7 @@ from .adagrad import (
     step_parameters,
     step_rows,
 )
+from .aligned import zeros
 from .bias import add_bias, add_bias_gradient, restore_bias, save_bias, take_bias
 from .comparators import write_gradients
 from .dropout import drop
@@ -229,39 +230,36 @@ def allocate(
     slots = min(batch, relations) if reciprocal else 1
     in_batch = batch if settings.in_batch else 0
 
-    def floats(*shape: int) -> Floats:
-        return np.zeros(shape, np.float32)
-
-    rows = floats(uses, dimension)
-    head_scores = floats(batch * (in_batch + head_extra))
-    tail_scores = floats(batch * (in_batch + tail_extra))
+    rows = zeros(uses, dimension)
+    head_scores = zeros(batch * (in_batch + head_extra))
+    tail_scores = zeros(batch * (in_batch + tail_extra))
     return Workspace(
         ids=np.zeros(uses, np.int64),
         ids_ahead=np.zeros(uses, np.int64),
         rows=rows,
-        prepared=floats(uses, dimension) if settings.separate else rows,
-        norms=floats(uses),
-        bias=floats(uses),
-        gradient=floats(uses, dimension),
-        operated=floats(operated, dimension),
-        operated_norms=floats(operated),
-        operated_bias=floats(operated),
-        operated_gradient=floats(operated, dimension),
+        prepared=zeros(uses, dimension) if settings.separate else rows,
+        norms=zeros(uses),
+        bias=zeros(uses),
+        gradient=zeros(uses, dimension),
+        operated=zeros(operated, dimension),
+        operated_norms=zeros(operated),
+        operated_bias=zeros(operated),
+        operated_gradient=zeros(operated, dimension),
         relations=np.zeros(operated, np.int64),
         slots=np.zeros(operated, np.int64),
         slot_of=np.full(relations, -1, np.int64),
         batch_relations=np.zeros(slots, np.int64),
         positions=np.arange(uses, dtype=np.int64),
-        head_parameter_gradient=floats(slots if reciprocal else 0, parameter_size),
-        tail_parameter_gradient=floats(slots, parameter_size),
+        head_parameter_gradient=zeros(slots if reciprocal else 0, parameter_size),
+        tail_parameter_gradient=zeros(slots, parameter_size),
         head_scores=head_scores,
         tail_scores=tail_scores,
-        head_score_gradient=np.zeros_like(head_scores) if settings.keeps_scores else head_scores,
-        tail_score_gradient=np.zeros_like(tail_scores) if settings.keeps_scores else tail_scores,
-        positive=floats(2, batch),
-        positive_gradient=floats(2, batch),
-        weights=floats(batch),
-        saved=floats(max(uses, operated)),
+        head_score_gradient=zeros(*head_scores.shape) if settings.keeps_scores else head_scores,
+        tail_score_gradient=zeros(*tail_scores.shape) if settings.keeps_scores else tail_scores,
+        positive=zeros(2, batch),
+        positive_gradient=zeros(2, batch),
+        weights=zeros(batch),
+        saved=zeros(max(uses, operated)),
         hash_table=np.zeros((1 << (2 * uses).bit_length(), 2), np.int64),
         merged=np.zeros(uses, np.bool_),
         counters=np.zeros(2, np.uint64),

@@ -18,6 +18,7 @@ from daskgraph.graph import Edges, EntityType, GraphSchema, RelationType
 from daskgraph.model import Model
 from daskgraph.trainer.batches import Run, cut
 from daskgraph.trainer.trainer import Trainer
+from daskgraph_kernels.aligned import zeros
 from daskgraph_kernels.workspace import Functions
 
 REST = "the rest"
@@ -53,7 +54,8 @@ class Step:
         self.case, self.batches = case, batches
         self._random = np.random.default_rng(0)
         self._model = Model(Config.from_dict(case.config(threads=1)), schema)
-        rows = self._random.standard_normal((case.entities, case.dimension), np.float32)
+        rows = zeros(case.entities, case.dimension)
+        self._random.standard_normal(out=rows, dtype=np.float32)
         # Far rows would have no gradient in some losses, which some kernels pass over.
         rows *= np.float32(0.3)
         bounds = np.array([0, case.entities])
