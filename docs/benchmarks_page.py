@@ -176,10 +176,11 @@ disks of the workers' own would bring was not simulated. The largest graph was s
 
 GUARD = """## Kept fast
 
-`python tests/benchmarks/kernel_guard.py`, a part of `.ci/run`, times every function of a training step as
-a ratio to `sgemm` on the same shapes, in models that hold every operator, comparator and loss, and fails
-where one takes longer than [kernel_guard.json](../tests/benchmarks/kernel_guard.json) allows; the
-command's text says why the tolerance is what it is. After a change that is meant: `--record`.
+`python tests/benchmarks/kernel_guard.py`, a part of `.ci/run`, times every function of a training step, in
+models that hold every operator, comparator and loss, and every one that ranks edges, as a ratio to `sgemm` on
+the same shapes. It fails where one takes longer than
+[kernel_guard.json](../tests/benchmarks/kernel_guard.json) allows; the command's text says why the tolerance
+is what it is. After a change that is meant: `--record`.
 """
 
 

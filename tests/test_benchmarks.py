@@ -14,6 +14,7 @@ from graphs import Ids, NumberedGraph, draw_communities, read_triples
 from kernel_guard import Slow, limit, too_slow, vanished
 from known_graphs import communities, rings
 from pbg_model import PARAMETERS, Floats, read_pbg
+from ranking_block import RankingBlock
 
 import daskgraph
 from daskgraph.config import Config
@@ -129,6 +130,16 @@ def test_guard__what_is_called_no_more() -> None:
     recorded = {"case": {"scores": 0.4, "loss": 0.1}, "other": {"loss": 0.1}}
     told = vanished({"case": {"loss": 0.16}, "new": {"loss": 0.1}}, recorded)
     assert told == [f"{name} is in the table, but is not called" for name in ("case: scores", "other: loss")]
+
+
+@pytest.mark.compiled
+def test_guard__ranks_as_an_evaluation_does() -> None:
+    """Every kernel that evaluation calls is timed, and the scores of what counts are those of all."""
+    block = RankingBlock()
+    assert all(seconds > 0 for seconds in block.least(1).values())
+    queries, candidates = (compared.rows.astype(float) for compared in (block.queries, block.candidates))
+    exact, asked = (queries @ candidates.T)[block.questions.query], block.questions.positive[:, np.newaxis]
+    np.testing.assert_array_equal(block.scores[block.questions.query] > asked, exact > asked)
 
 
 @pytest.mark.parametrize(("own", "short"), [(0.3, False), (0.298, False), (0.296, True)])

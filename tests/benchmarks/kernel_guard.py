@@ -4,10 +4,10 @@
     python tests/benchmarks/kernel_guard.py --record   # after a change that is meant: write this table anew
 
 Every function of a training step is timed, in cases that hold every operator, comparator and loss at least
-once. What counts is the least time of many short stretches, as a ratio to the least time of plain sgemm on
-the shapes of the case's products, measured in turn: a slow machine slows both, and among hundreds of
-stretches some are not interrupted, however busy the machine is. What is too slow is measured again until
-patience ends. What is in the table and not called any more fails too.
+once, and every one that ranks edges. What counts is the least time of many short stretches, as a ratio to the
+least time of plain sgemm on the shapes of the products, measured in turn: a slow machine slows both, and
+among hundreds of stretches some are not interrupted, however busy it is. What is too slow is measured again
+until patience ends. What is in the table and not called any more fails too.
 
 Why a function may take 1.15 times its recorded ratio plus 0.03: in seven tables recorded one after another,
 on two cores shared with four to eight busy processes, ratios from 0.2 on differed by at most 11 % between
@@ -25,11 +25,13 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from cases import Case
+from ranking_block import RankingBlock
 from records import processor
 from sgemm import seconds_of
 from training_step import Step
@@ -72,25 +74,59 @@ CASES = (
 
 
 class Guarded:
-    """One case, measured again and again: the least that anything took."""
+    """What is measured again and again: the least that anything took.
 
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        self._step = Step(case, 20 * LENGTH)
+    Parameters
+    ----------
+    title
+        Its name in the table.
+    products
+        Shapes of the products whose time is the unit.
+    times
+        How many times these are done in what is called a stretch, and everything else.
+    look
+        Gives the least seconds of every function in so many stretches, for one time.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        products: Sequence[tuple[int, int, int]],
+        times: int,
+        look: Callable[[int], dict[str, float]],
+    ) -> None:
+        self.title = title
+        self._shapes, self._times, self._look = products, times, look
         self._products = np.inf
         self._least: dict[str, float] = {}
 
     def measure(self, stretches: int) -> None:
         """Look once more."""
         for _ in range(stretches):
-            seconds = seconds_of(self.case.products, LENGTH, time.perf_counter) / LENGTH
+            seconds = seconds_of(self._shapes, self._times, time.perf_counter) / self._times
             self._products = min(self._products, seconds)
-        for name, part in self._step.parts(stretches, LENGTH).items():
-            self._least[name] = min(self._least.get(name, np.inf), float(part.seconds.min()))
+        for name, seconds in self._look(stretches).items():
+            self._least[name] = min(self._least.get(name, np.inf), seconds)
 
     def ratios(self) -> dict[str, float]:
-        """What each function takes, in units of the time of the case's products alone."""
+        """What each function takes, in units of the time of the products alone."""
         return {name: round(seconds / self._products, 4) for name, seconds in self._least.items()}
+
+
+def of_step(case: Case) -> Guarded:
+    """Guard the functions of a training step."""
+    step = Step(case, 20 * LENGTH)
+
+    def look(stretches: int) -> dict[str, float]:
+        return {name: float(part.seconds.min()) for name, part in step.parts(stretches, LENGTH).items()}
+
+    return Guarded(case.title, case.products, LENGTH, look)
+
+
+def of_ranking() -> Guarded:
+    """Guard the functions that rank."""
+    block = RankingBlock()
+    return Guarded(block.title, block.products, 1, block.least)
 
 
 class Slow(NamedTuple):
@@ -138,7 +174,7 @@ def measure(guarded: list[Guarded], recorded: Ratios, same_processor: bool) -> t
     while True:
         for one in guarded:
             one.measure(STRETCHES)
-        measured = {one.case.title: one.ratios() for one in guarded}
+        measured = {one.title: one.ratios() for one in guarded}
         slow = too_slow(measured, recorded, same_processor)
         if not slow or time.perf_counter() - started > PATIENCE:
             return measured, slow
@@ -153,7 +189,7 @@ def main() -> int:
     first, own = next(iter(tables)), processor()
     recorded = {} if chosen.record else tables.get(own, tables[first])
     with single_threaded_products():
-        measured, slow = measure([Guarded(case) for case in CASES], recorded, own in tables)
+        measured, slow = measure([*map(of_step, CASES), of_ranking()], recorded, own in tables)
     if chosen.record:
         TABLE.write_text(json.dumps({**tables, own: measured}, indent=1) + "\n", encoding="utf-8")
         return 0
