@@ -11,7 +11,7 @@ import quality
 from against_pbg import falls_short
 from cases import CASES, Case
 from graphs import Ids, NumberedGraph, draw_communities, read_triples
-from kernel_guard import Slow, limit, too_slow, vanished
+from kernel_guard import Slow, limit, renewed, too_slow, vanished
 from known_graphs import communities, rings
 from pbg_model import PARAMETERS, Floats, read_pbg
 from ranking_block import RankingBlock
@@ -117,13 +117,21 @@ def save_random_model(folder: Path, case: Case, graph: NumberedGraph) -> dict[st
 
 
 def test_guard__what_is_slower_than_it_may_be() -> None:
-    recorded = {"case": {"scores": 0.4, "loss": 0.1}}
-    measured = {"case": {"scores": 0.48, "loss": 0.16, "gather": 0.001}}
-    assert too_slow(measured, recorded, same_processor=True) == [
-        Slow("case", "loss", 0.16, limit(0.1, True)),
+    tables = {"one": {"case": {"scores": 0.4, "loss": 0.1}}, "other": {"case": {"scores": 0.2, "step": 0.1}}}
+    measured = {"case": {"scores": 0.48, "loss": 0.16, "step": 0.5, "gather": 0.001}}
+    assert too_slow(measured, tables, "one") == [
+        Slow("case", "loss", 0.16, limit(0.1, same_processor=True)),
+        # A processor whose table lacks it is judged by another's.
+        Slow("case", "step", 0.5, limit(0.1, same_processor=False)),
         Slow("case", "gather", 0.001, 0.0),
     ]
-    assert [one.function for one in too_slow(measured, recorded, same_processor=False)] == ["gather"]
+    assert [one.function for one in too_slow(measured, tables, "third")] == ["step", "gather"]
+
+
+def test_guard__renewed_tables_hold_what_is_called() -> None:
+    tables = {"one": {"case": {"loss": 0.1}}, "other": {"case": {"loss": 0.2, "gone": 0.1}, "old": {}}}
+    measured = {"case": {"loss": 0.3, "new": 0.1}}
+    assert renewed(tables, "one", measured) == {"one": measured, "other": {"case": {"loss": 0.2}}}
 
 
 def test_guard__what_is_called_no_more() -> None:

@@ -14,8 +14,8 @@ on two cores shared with four to eight busy processes, ratios from 0.2 on differ
 tables, those from 0.05 on by at most 0.018, smaller ones by at most 0.012. So what fails has become slower
 by 30 % where it matters (0.2 of the products' time), by 0.04 of the products' time where it hardly does,
 and no noise seen so far comes near. Every processor has a table of its own, by its name and by how many
-floats its vectors hold, for unlike ones may share a name. On one without three times as much is allowed as
-on the first: where vectors are twice as wide products take half as long, and what is none up to 2.5 times
+floats its vectors hold, for unlike ones may share a name. On one without, three times as much is allowed as
+on others: where vectors are twice as wide products take half as long, and what is none up to 2.5 times
 as much.
 """
 
@@ -51,6 +51,9 @@ STRETCHES = 25
 
 Ratios = dict[str, dict[str, float]]
 """By case and function."""
+
+Tables = dict[str, Ratios]
+"""By processor."""
 
 
 def _case(operator: str, comparator: str, loss: str, reciprocal: bool = False, **sizes: int) -> Case:
@@ -147,20 +150,30 @@ def limit(ratio: float, same_processor: bool) -> float:
     return (1.15 * ratio + 0.03) * (1 if same_processor else 3)
 
 
-def too_slow(measured: Ratios, recorded: Ratios, same_processor: bool) -> list[Slow]:
-    """Compare, function by function; one that is not in the table is too slow, whatever it takes."""
+def allowed(case: str, function: str, tables: Tables, own: str) -> float:
+    """Return the ratio up to which a function passes: by its own processor's table, or by any other's.
+
+    What is in no table is too slow, whatever it takes.
+    """
+    known = {name: table[case][function] for name, table in tables.items() if function in table.get(case, {})}
+    if own in known:
+        return limit(known[own], same_processor=True)
+    return max((limit(ratio, same_processor=False) for ratio in known.values()), default=0.0)
+
+
+def too_slow(measured: Ratios, tables: Tables, own: str) -> list[Slow]:
+    """Compare, function by function."""
     found = []
     for case, ratios in measured.items():
         for function, ratio in ratios.items():
-            known = recorded.get(case, {}).get(function)
-            allowed = 0.0 if known is None else limit(known, same_processor)
-            if ratio > allowed:
-                found.append(Slow(case, function, ratio, allowed))
+            most = allowed(case, function, tables, own)
+            if ratio > most:
+                found.append(Slow(case, function, ratio, most))
     return found
 
 
 def vanished(measured: Ratios, recorded: Ratios) -> list[str]:
-    """Tell what is in the table and is called no more: the table is to be written anew."""
+    """Tell what is in a table and is called no more: the tables are to be written anew."""
     return [
         f"{case}: {function} is in the table, but is not called"
         for case, ratios in recorded.items()
@@ -168,14 +181,27 @@ def vanished(measured: Ratios, recorded: Ratios) -> list[str]:
     ]
 
 
-def measure(guarded: list[Guarded], recorded: Ratios, same_processor: bool) -> tuple[Ratios, list[Slow]]:
+def renewed(tables: Tables, own: str, measured: Ratios) -> Tables:
+    """Return the tables with a new one of this processor, and without what is called no more in any other."""
+    kept = {
+        name: {
+            case: {function: ratio for function, ratio in ratios.items() if function in measured[case]}
+            for case, ratios in table.items()
+            if case in measured
+        }
+        for name, table in tables.items()
+    }
+    return kept | {own: measured}
+
+
+def measure(guarded: list[Guarded], tables: Tables, own: str) -> tuple[Ratios, list[Slow]]:
     """Measure all cases in turn until nothing is too slow, or patience ends."""
     started = time.perf_counter()
     while True:
         for one in guarded:
             one.measure(STRETCHES)
         measured = {one.title: one.ratios() for one in guarded}
-        slow = too_slow(measured, recorded, same_processor)
+        slow = too_slow(measured, tables, own)
         if not slow or time.perf_counter() - started > PATIENCE:
             return measured, slow
 
@@ -185,17 +211,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write the table of this processor")
     chosen = parser.parse_args()
-    tables: dict[str, Ratios] = json.loads(TABLE.read_text(encoding="utf-8"))
-    first, own = next(iter(tables)), processor()
-    recorded = {} if chosen.record else tables.get(own, tables[first])
+    tables: Tables = json.loads(TABLE.read_text(encoding="utf-8"))
+    own = processor()
     with single_threaded_products():
-        measured, slow = measure([*map(of_step, CASES), of_ranking()], recorded, own in tables)
+        guarded = [*map(of_step, CASES), of_ranking()]
+        measured, slow = measure(guarded, {} if chosen.record else tables, own)
     if chosen.record:
-        TABLE.write_text(json.dumps({**tables, own: measured}, indent=1) + "\n", encoding="utf-8")
+        TABLE.write_text(json.dumps(renewed(tables, own, measured), indent=1) + "\n", encoding="utf-8")
         return 0
     if own not in tables:
-        sys.stdout.write(f"recorded on {first!r}: here functions may take three times as long\n")
-    gone = vanished(measured, recorded)
+        sys.stdout.write(f"recorded on {', '.join(tables)}: here functions may take three times as long\n")
+    gone = vanished(measured, tables.get(own, {}))
     sys.stdout.writelines(f"{one}\n" for one in [*slow, *gone])
     counted = sum(map(len, measured.values()))
     sys.stdout.write(f"{counted - len(slow)} of {counted} functions are as fast as they were, or faster\n")
