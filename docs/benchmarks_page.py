@@ -63,33 +63,36 @@ Where daskgraph's MRR is more than 1 % below PBG's, the command ends with 1. MRR
 by some per cent from one machine to another, so that 1 % may be chance: train again with other pairs then.
 
 What the ratios are depends on the processor and on its other guests: on one day daskgraph's rate in a
-changed by a third from one pair to the next, PBG's by a tenth. The tables further below are of an AMD EPYC
-with AVX2. This one is of other processors, in three to five pairs each, by code of some days before:
+changed by a third from one pair to the next, PBG's by a tenth. The tables further below are of an Intel Xeon
+with AVX-512. This one is of other processors, in three to five pairs each; on the Zen 5 by code of some days
+before, on the Zen 3 by code whose kernels of training differ by where tables begin:
 
 | processor | a | b | c | d1 | d2 | evaluation |
 |---|---:|---:|---:|---:|---:|---:|
 | AMD EPYC, AVX-512 (Zen 5) | 8.7 × | 7.0 × | 6.0 × | 5.3 × | 9.6 × | 5.9 × |
 | its share of that machine | 0.80 | 1.13 | 0.74 | 0.83 | 0.93 | |
-| Intel Xeon, AVX-512 | 7.4 × | 5.3 × | 4.5 × | 3.3 × | 8.5 × | 3.7 × |
-| its share of that machine | 0.46 | 0.57 | 0.38 | 0.36 | 0.53 | |
+| AMD EPYC, AVX2 (Zen 3) | 7.5 × | 4.1 × | 4.3 × | 4.0 × | 8.4 × | 5.3 × |
+| its share of that machine | 0.56 | 0.58 | 0.41 | 0.40 | 0.64 | |
 | aimed at | 10 × | 4 × | 7 × | 5 × | 5 × | 5 × |
 | its share | 0.6 | 0.65 | | | | |
 
-What was changed since, measured on the EPYC with AVX2 by trainings or batches of the code before and after
-in turn: positives are read off the in-batch block, rows stepped by eights and edges shuffled in stacks (a
-is 1.14 times as fast, c 1.10, d1 1.08); gradients are written, not added to zeros (a batch of c takes 0.94
-of its time, of b and d1 0.97); candidates are screened by integers (the evaluation takes 0.84 of its time).
+What was changed since the Zen 5 was measured, by trainings or batches of the code before and after in turn:
+positives are read off the in-batch block, rows stepped by eights and edges shuffled in stacks (on the Zen 3 a
+is 1.14 times as fast, c 1.10, d1 1.08); gradients are written, not added to zeros (there a batch of c takes
+0.94 of its time, of b and d1 0.97); candidates are screened by integers (there the evaluation takes 0.84 of
+its time); tables begin at a cache line (on the Xeon a batch of c takes 0.955 of its time).
 
-a and c are short of their aims on each of these processors and on the EPYC with AVX2, d1 there and on the
-Xeon, the evaluation on the Xeon; shares on both of these. On the EPYC with AVX2, c's three blocks of scores
-and their gradients, at the 85 GFLOP/s that a core reaches undisturbed, take 68 µs of the 107 that a batch
-of 50 edges may take for seven times PBG's rate below. Ten times PBG's rate in a would be 1,230,000 edges/s;
-the best epoch seen had 1,195,000.
+a and c are short of their aims on each of these processors, d1 on the Zen 3 and on the Xeon, the evaluation
+on the Xeon; shares on both of these. On the Xeon a batch of c takes 82 µs of a thread that nothing disturbs:
+products 44, at 120 to 150 of the 174 GFLOP/s that the core can do; asking memory for the next rows, and what
+else drivers do, 14; the loss 10; the step 6; gathering 5. Seven times the best rate that PBG had there leaves
+it 73. Ten times PBG's rate in a would be 1,534,000 edges/s; the best epoch seen had 1,547,000.
 
-MRR was above PBG's, or less than 1 % below, everywhere but in d2 on the first of these: 0.0930 beside
-0.0941 (on the Xeon it was 0.0939 beside 0.0913). b-rounded, below, is of the older code too. Shares above 1
-say that SciPy's BLAS, by which they are measured, does not reach what a processor can; it is measured in
-each pair's own minute, and differs with that.
+MRR was above PBG's, or less than 1 % below, but in d2 on the Zen 5, 0.0930 beside 0.0941, and in c on the
+Xeon: 0.2937 beside 0.2979. Two more trainings of c there had 0.2949 and 0.2939, one more of PBG's 0.2981; on
+the Zen 3 it was 0.2954 beside 0.2943. b-rounded, below, is of older code too. Shares above 1 say that SciPy's
+BLAS, by which they are measured, does not reach what a processor can; it is measured in each pair's own
+minute, and differs with that.
 """
 
 EVALUATION = """### Evaluation
@@ -105,10 +108,11 @@ OWN = """## By itself
 
 Aimed at: 1.85 times as fast by two threads as by one; 2,000,000 entities within 30 % of 100,000; 300 MB
 beside tables, sums and a slice; less than 3 s to the first batches. Two threads are short of that here and
-on the Xeon.
+on the Zen 3; some of the beginnings took longer.
 
-On an Intel Xeon with AVX-512 the figures were 1.82 × (large products alone: 1.97 ×), 0.91 ×, 274 MB and
-1.7 s; of eight trainings for the memory held there one held 351 MB, the others 270 to 281.
+On the Zen 3 the figures were 1.79 × (large products alone: 2.03 ×), 0.96 ×, 275 MB and 2.9 s. On a quieter
+Xeon of this kind the first batches came after 1.7 s; of eight trainings for the memory held there one held
+351 MB, the others 270 to 281.
 """
 
 BIGGER = """## Bigger than memory

@@ -14,6 +14,8 @@ from typing import Any
 from daskgraph_kernels.lanes import LANES
 
 FOLDER = Path(__file__).parent / "measured"
+RECORDS = "tests/benchmarks/measured"
+"""The same from the repository's root."""
 
 
 def machine() -> dict[str, Any]:
@@ -50,10 +52,17 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """The commit that is checked out, shortened, and "-dirty" where files differ from it."""
-    asked = ["git", "describe", "--always", "--dirty"]
+    """The commit that is checked out, shortened, and "-dirty" where files but records differ from it."""
     try:
-        told = subprocess.run(asked, cwd=FOLDER.parent, capture_output=True, text=True, check=True)
+        name = _git("describe", "--always")
+        changed = _git("status", "--porcelain", "--", ":/", f":(exclude,top){RECORDS}")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-    return told.stdout.strip()
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*asked: str) -> str:
+    command = ["git", *asked]
+    return subprocess.run(
+        command, cwd=FOLDER.parent, capture_output=True, text=True, check=True
+    ).stdout.strip()
