@@ -1,6 +1,7 @@
 """What the benchmarks measure with: graphs, configs, PBG's models read back, the guard's judgement."""
 
 import dataclasses
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 import pandas
 import pytest
 import quality
+import records
 from against_pbg import falls_short
 from cases import CASES, Case
 from graphs import Ids, NumberedGraph, draw_communities, read_triples
@@ -18,8 +20,10 @@ from ranking_block import RankingBlock
 
 import daskgraph
 from daskgraph.config import Config
+from daskgraph.evaluation import ranking
 from daskgraph.model import Model
 from daskgraph.store import GraphStore
+from daskgraph_kernels.screening import rounded
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -135,19 +139,60 @@ def test_guard__renewed_tables_hold_what_is_called() -> None:
 
 
 def test_guard__what_is_called_no_more() -> None:
-    recorded = {"case": {"scores": 0.4, "loss": 0.1}, "other": {"loss": 0.1}}
-    told = vanished({"case": {"loss": 0.16}, "new": {"loss": 0.1}}, recorded)
-    assert told == [f"{name} is in the table, but is not called" for name in ("case: scores", "other: loss")]
+    tables = {
+        "one": {"case": {"scores": 0.4, "loss": 0.1}, "other": {"loss": 0.1}},
+        "two": {"case": {"step": 0.1}},
+    }
+    measured = {"case": {"loss": 0.16}, "new": {"loss": 0.1}}
+    told = [
+        f"{name} is in the table, but is not called" for name in ("case: scores", "case: step", "other: loss")
+    ]
+    assert vanished(measured, tables, "one") == [told[0], told[2]]
+    assert vanished(measured, tables, "two") == [told[1]]
+    assert vanished(measured, tables, "unknown") == told
 
 
 @pytest.mark.compiled
 def test_guard__ranks_as_an_evaluation_does() -> None:
-    """Every kernel that evaluation calls is timed, and the scores of what counts are those of all."""
     block = RankingBlock()
-    assert all(seconds > 0 for seconds in block.least(1).values())
+    called = {name for name, value in vars(ranking).items() if hasattr(value, "py_func") or value is rounded}
+    assert {*called, "compare_rows"} == block.least(1).keys()
+
+
+@pytest.mark.compiled
+def test_guard__scores_and_counts_are_those_of_all_products() -> None:
+    block = RankingBlock()
+    questions = block.questions
     queries, candidates = (compared.rows.astype(float) for compared in (block.queries, block.candidates))
-    exact, asked = (queries @ candidates.T)[block.questions.query], block.questions.positive[:, np.newaxis]
-    np.testing.assert_array_equal(block.scores[block.questions.query] > asked, exact > asked)
+    above = (queries @ candidates.T)[questions.query] > questions.positive[:, np.newaxis]
+    np.testing.assert_array_equal(block.scores[questions.query] > questions.positive[:, np.newaxis], above)
+    for i, (own, first, last) in enumerate(zip(questions.own, questions.first, questions.last, strict=True)):
+        above[i, [own, *block.ignored[first:last]]] = False
+    # They were counted once, when the block was made.
+    np.testing.assert_array_equal(questions.above, above.sum(axis=1))
+
+
+def git(folder: Path, *asked: str) -> None:
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    subprocess.run(["git", *who, *asked], cwd=folder, check=True, capture_output=True)
+
+
+def test_commit__is_dirty_where_more_differs_than_what_measuring_writes(tmp_path: Path) -> None:
+    measured, code = tmp_path / records.WRITTEN[0] / "a.json", tmp_path / "code.py"
+    measured.parent.mkdir(parents=True)
+    for file in (measured, code):
+        file.write_text("1")
+    assert records.commit(tmp_path) == "unknown"
+    git(tmp_path, "init", "--quiet")
+    git(tmp_path, "add", "--all")
+    git(tmp_path, "commit", "--quiet", "--message", "Begin")
+    name = records.commit(tmp_path)
+    measured.write_text("2")
+    (tmp_path / "untracked.txt").write_text("1")
+    assert "dirty" not in name
+    assert records.commit(tmp_path) == name
+    code.write_text("2")
+    assert records.commit(tmp_path) == f"{name}-dirty"
 
 
 @pytest.mark.parametrize(("own", "short"), [(0.3, False), (0.298, False), (0.296, True)])

@@ -44,7 +44,7 @@ class RankingBlock:
         self._block = Candidates(0, rows, self.candidates)
         self._screens = rounded(queries), rounded(rows)
         self._near, self.scores = room_for_near(DIMENSION), np.empty((TILE, BLOCK), np.float32)
-        self._ignored, self.questions = _ask(random)
+        self.ignored, self.questions = _ask(random)
         self.calls: Calls = {
             "compare_rows": lambda: self._comparer.compare_into(self.candidates, rows),
             "score_positives": self._score_positives,
@@ -80,7 +80,7 @@ class RankingBlock:
             raise RuntimeError("random rows are no longer screened: more are near than few")
 
     def _count(self) -> None:
-        count_better(self.scores, 0, self.questions, self._block.raw, self._block, self._ignored)
+        count_better(self.scores, 0, self.questions, self._block.raw, self._block, self.ignored)
 
 
 def _ask(random: np.random.Generator) -> tuple[np.ndarray, Questions]:

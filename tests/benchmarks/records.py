@@ -14,8 +14,8 @@ from typing import Any
 from daskgraph_kernels.lanes import LANES
 
 FOLDER = Path(__file__).parent / "measured"
-RECORDS = "tests/benchmarks/measured"
-"""The same from the repository's root."""
+WRITTEN = ("tests/benchmarks/measured", "docs/benchmarks.md")
+"""What is written by measuring, from the repository's root."""
 
 
 def machine() -> dict[str, Any]:
@@ -51,18 +51,17 @@ def processor() -> str:
     return f"{name}, {32 * LANES}-bit vectors"
 
 
-def commit() -> str:
-    """The commit that is checked out, shortened, and "-dirty" where files but records differ from it."""
+def commit(folder: Path = FOLDER) -> str:
+    """The commit that is checked out, shortened, and "-dirty" where more differs than measuring writes."""
+    exceptions = (f":(exclude,top){written}" for written in WRITTEN)
     try:
-        name = _git("describe", "--always")
-        changed = _git("status", "--porcelain", "--", ":/", f":(exclude,top){RECORDS}")
+        name = _git(folder, "describe", "--always")
+        changed = _git(folder, "status", "--porcelain", "--untracked-files=no", "--", ":/", *exceptions)
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
     return f"{name}-dirty" if changed else name
 
 
-def _git(*asked: str) -> str:
-    command = ["git", *asked]
-    return subprocess.run(
-        command, cwd=FOLDER.parent, capture_output=True, text=True, check=True
-    ).stdout.strip()
+def _git(folder: Path, *asked: str) -> str:
+    told = subprocess.run(["git", *asked], cwd=folder, capture_output=True, text=True, check=True)
+    return told.stdout.strip()
