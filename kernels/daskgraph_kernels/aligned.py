@@ -10,8 +10,8 @@ LINE = 16
 
 
 def zeros(*shape: int) -> NDArray[np.float32]:
-    """Numbers 0 of this shape, the first at the beginning of a cache line."""
-    count = math.prod(shape)
+    """Numbers 0 of this shape, the first at the beginning of a cache line; copies may begin anywhere."""
+    count = math.prod(map(int, shape))
     room = np.zeros(count + LINE - 1, np.float32)
     first = -(room.ctypes.data // room.itemsize) % LINE
     return room[first : first + count].reshape(shape)

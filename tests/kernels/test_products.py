@@ -4,11 +4,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 from kernel_examples import random_floats
 
-from daskgraph_kernels.jit import kernel
+from daskgraph_kernels.jit import kernel, processor_features
 from daskgraph_kernels.products import (
     as_matrix,
     pair_products,
@@ -121,3 +122,19 @@ def test_products__on_another_processor(processor: str, tmp_path: Path) -> None:
     command = [sys.executable, "-c", processor, __file__]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.compiled
+@pytest.mark.skipif("+avx512vnni" not in processor_features(), reason="the processor has no such instruction")
+def test_pair_products__one_instruction_for_products_and_sums() -> None:
+    """Nothing that LLVM does to the loop takes them apart."""
+
+    @numba.njit
+    def multiply(left: Any, right: Any, out: Any) -> None:
+        pair_products(left, right, out)
+
+    left, right = np.ones((5, 8), np.int32), np.ones((32, 8), np.int32)
+    multiply(left, right, np.zeros((5, 32), np.float32))
+    [code] = multiply.inspect_asm().values()
+    assert "vpdpwssd" in code
+    assert "vpmaddwd" not in code

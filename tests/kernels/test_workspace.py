@@ -29,6 +29,12 @@ def test_allocate__has_room_for_a_batch(reciprocal: bool, in_batch: bool, bias: 
     assert len(work.saved) >= uses
 
 
+def test_allocate__begins_at_a_cache_line() -> None:
+    works = [make(Options()) for _ in range(4)]
+    floats = [array for work in works for array in work if isinstance(array, np.ndarray) and array.size]
+    assert not any(array.ctypes.data % 64 for array in floats if array.dtype == np.float32)
+
+
 def test_allocate__hash_table_is_a_power_of_two_and_half_empty() -> None:
     slots = len(make(Options()).hash_table)
     assert slots & (slots - 1) == 0

@@ -103,6 +103,14 @@ def test_read_ahead__takes_no_slot_that_is_in_use(graph: GraphStore, tmp_path: P
         buffer.place("entity", 4)
 
 
+def test_tables__begin_at_a_cache_line(graph: GraphStore, tmp_path: Path) -> None:
+    # Several are held at a time, for one may be there by chance.
+    store = new_store(tmp_path, graph)
+    buffers = [Buffer(store, graph, model_of(graph), 2) for _ in range(4)]
+    tables = [table for buffer in buffers for table in buffer.tables.values()]
+    assert not any(array.ctypes.data % 64 for table in tables for array in (table.rows, table.sums))
+
+
 def test_reads__count_what_comes_after_the_first_fill(graph: GraphStore, tmp_path: Path) -> None:
     buffer = Buffer(new_store(tmp_path, graph), graph, model_of(graph), 3)
     for held, reads in (((0, 1, 2), 0), ((1, 2, 3), 1), ((1, 2, 3), 1), ((0, 4, 5), 4)):
