@@ -83,18 +83,18 @@ is 1.14 times as fast, c 1.10, d1 1.08); gradients are written, not added to zer
 its time); tables of entities begin at a cache line (on the Xeon a batch of c takes 0.955 of its time).
 
 Missed are the aims of a and c on each of these processors, of d1 on the Zen 3 and on the Xeon, of the
-evaluation on the Xeon, of both shares on these two, and of c's MRR on the Xeon. There the best pair in a was
-8.9 ×. In c seven times PBG's rate would leave 85 µs of a thread for a batch of 50 edges, read and shuffled;
-training alone takes one thread 96 in the table of kernels below, of which 47 are what the products take by
-BLAS. What each function takes is told by the same command: next to products it is asking memory for the rows
-of the next batch, the loss and the step.
+evaluation on the Xeon, of both shares on these two, and of c's MRR in the run below. There the best pair in a
+was 8.9 ×. In c seven times PBG's rate would leave 85 µs of a thread for a batch of 50 edges, read and
+shuffled; training alone takes one thread 96 in the table of kernels below, of which 47 are what the products
+take by BLAS. What each function takes is told by the same command: next to products it is asking memory for
+the rows of the next batch, the loss and the step.
 
 MRR was above PBG's, or less than 1 % below, but in d2 on the Zen 5, 0.0930 beside 0.0941, and in c on the
-Xeon, 0.2937 beside 0.2979. That is no chance of one training: two more of daskgraph's there had 0.2949 and
-0.2939, one more of PBG's 0.2981. On the Zen 3 c had 0.2954, PBG 0.2943; why PBG's differs by more than 1 %
-between the two is not known. d1 is trained beyond its best on both sides: after two epochs the MRR was 0.111
-beside 0.109. Shares above 1 say that SciPy's BLAS, by which they are measured, does not reach what a
-processor can; it is measured in each pair's own minute, and differs with that.
+Xeon, 0.2937 beside 0.2979. More trainings of c there say what chance does: five of daskgraph's had 0.2937 to
+0.2949, 0.2943 in the mean, three of PBG's 0.2941, 0.2979 and 0.2981, 0.2967 in the mean, which is 0.8 % more;
+on the Zen 3 one each had 0.2954 and 0.2943. d1 is trained beyond its best on both sides: after two epochs the
+MRR was 0.111 beside 0.109. Shares above 1 say that SciPy's BLAS, by which they are measured, does not reach
+what a processor can; it is measured in each pair's own minute, and differs with that.
 
 A commit that is "-dirty" differs from that commit by records of the same run only.
 """
